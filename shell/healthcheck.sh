@@ -1,0 +1,181 @@
+#!/bin/bash -p
+# healthcheck 0.1.0
+#
+# Ask one HTTP endpoint for its status line; exit 0 when healthy, 1 when not, never anything else.
+# Needs bash 4.3 or newer and nothing else: no other command, no PATH, no /dev, /proc or /tmp.
+# README.md beside this file says how to call it; each odd line here has a test that needs it.
+#
+# One child, the worker, does what may block: connect, ask, read, print. The main shell waits for
+# the end of its pipe until the deadline, kills it where it is late, and leaves with its verdict.
+
+((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 403)) || { echo 'unhealthy: bash too old'; exit 1; }
+LC_ALL=C IFS= code='[1-9][0-9][0-9]' log=${HEALTHCHECK_LOG-} heard='' signalled='' unknown='' wanted=''
+set -f +o posix
+shopt -s lastpipe
+
+# usage: finish STATUS
+finish() {
+  trap - EXIT
+  exit "$1"
+}
+
+# usage: say REASON
+#    ie: say 'status 500'
+# Prints the line where stdout was, tells the main shell so, then tells the container's log.
+say() {
+  local line="unhealthy: $1"
+  case $1 in
+    [1-9]*) line="healthy: $1" log=0 ;;
+    refused) line+=' (nothing listens there, or not yet)' ;;
+    tls) line+=' (only probe check speaks TLS)' ;;
+  esac
+  printf '%s\n' "$line" >&"$out"
+  printf .
+  [[ $log != 1 ]] || printf 'healthcheck: %s\n' "$line" >>/proc/1/fd/1
+}
+
+# usage: conclude REASON
+# Says it and leaves. A child says it here too, for stdout and the log may block: a second for the
+# one, then 0.1 s for the other.
+conclude() {
+  signalled=1
+  say "$1" | {
+    read -rn 1 -t 1 && read -rn 1 -t 0.1
+    (($? == 1)) || kill -KILL %1
+  }
+  finish 1
+} 2>&-
+
+# usage: usage INPUT
+usage() {
+  local value=${!1:0:40}
+  conclude "usage: $1 '${value//[!!-~]/?}'"
+}
+
+# usage: check INPUT FIRST BYTES LENGTH
+#    ie: check port '[1-9]' 0-9 5
+check() {
+  local value=${!1}
+  # shellcheck disable=SC2053 # patterns
+  [[ $value == $2* && $value != *[!$3]* && ${#value} -le $4 ]] || usage "$1"
+}
+
+# usage: accepts CODE
+# Status 0 when --expect has it, 1 when not, 2 when --expect is no list of codes and ranges.
+accepts() {
+  local IFS=, range status=1
+  [[ ,$expect, != *,,* ]] || return 2
+  for range in $expect; do
+    [[ $range == $code?(-$code) && ${range%-*} -le ${range#*-} ]] || return 2
+    [[ $1 -lt ${range%-*} || $1 -gt ${range#*-} ]] || status=0
+  done
+  return $status
+}
+
+# Reads the status line on stdin (RFC 9112, 4) and sets $reason. -d '' makes a NUL end the read: bash
+# drops it silently otherwise. Without -t a byte costs one system call, not four.
+read_status_line() {
+  local start="HTTP/1.[01] $code" line rest
+  reason=closed
+  read -rd '' -n 13 line || return
+  # shellcheck disable=SC2254 # patterns
+  case $line in
+    $start$'\n') ;;
+    $start\ ) read -rn 512 rest || return; ((${#rest} < 512)) ;;
+    $start$'\r') read -rd '' -n 1 rest || return; [[ $rest == $'\n' ]] ;;
+    *) false ;;
+  esac || { reason=malformed; return; }
+  reason=${line:9:3}
+  accepts "$reason" || reason="status $reason"
+}
+
+# The worker. Where it cannot connect, bash's own message goes down the pipe and the main shell
+# reads it. The request leaves in one write: printf hands over whole what follows the first byte. A
+# failed write is ignored: what the peer sent decides.
+ask() {
+  local name=$host reason
+  { exec <>"/dev/tcp/$host/$port"; } 2>&1 || exit
+  [[ $host != *:* ]] || name="[$host]"
+  printf 'GET %s' "$path HTTP/1.1"$'\r\nHost: '"$name:$port"$'\r\nConnection: close\r\n\r\n' >&0
+  read_status_line
+  printf %s "$reason"
+  say "$reason"
+}
+
+{ exec {out}>&1; } 2>&-
+trap 'trap - EXIT; echo unhealthy: internal; exit 1' EXIT
+trap '' PIPE
+trap '[[ $signalled ]] || kill -KILL %1 2>&-; signalled=1' HUP INT QUIT USR1 USR2 ALRM TERM
+
+# The environment: our own variables first, then the synchronizer's, then the default. A port like
+# tcp://10.0.0.1:3010 is a Kubernetes service link.
+host=${SPLIT_SYNC_ADMIN_HOST-${SPLIT_PROXY_ADMIN_HOST-}}
+case $host in
+  '' | 0.0.0.0 | '[::]') host=127.0.0.1 ;;
+  '[::1]') host=::1 ;;
+esac
+host=${HEALTHCHECK_HOST:-$host}
+for port in "${HEALTHCHECK_PORT-}" "${SPLIT_SYNC_ADMIN_PORT-}" "${SPLIT_PROXY_ADMIN_PORT-}" 3010; do
+  [[ ! $port || $port == @(tcp|udp|sctp)://* ]] || break
+done
+path=${HEALTHCHECK_PATH:-/health/application}
+timeout=${HEALTHCHECK_TIMEOUT:-3}
+expect=${HEALTHCHECK_EXPECT:-200}
+[[ ${SPLIT_SYNC_ADMIN_TLS_ENABLED:-${SPLIT_PROXY_ADMIN_TLS_ENABLED-}} == @(1|t|T|true|TRUE|True) ]]
+tls=${HEALTHCHECK_TLS:-$((!$?))}
+
+# The options: the last one wins. An input without a value has the empty one, which is not valid.
+for option; do
+  if [[ $wanted ]]; then
+    printf -v "$wanted" %s "$option"
+    wanted=''
+  elif [[ $option == --@(host|port|path|timeout|expect)?(=*) ]]; then
+    wanted=${option%%=*} wanted=${wanted#--}
+    printf -v "$wanted" %s "${option:${#wanted}+3}"
+    [[ $option != *=* ]] || wanted=''
+  else
+    case $option in
+      --tls) tls=1 ;;
+      --no-tls) tls=0 ;;
+      --log) log=1 ;;
+      --help) echo "usage: healthcheck.sh [--host H] [--port N] [--path P] [--timeout S] [--expect CODES] [--tls|--no-tls] [--log]" && finish 0 ;;
+      --version) echo healthcheck 0.1.0 && finish 0 ;;
+      *) unknown=${unknown:-$option.} ;;
+    esac
+  fi
+done
+
+check host '?' 0-9A-Za-z.:_- 253
+check port '[1-9]' 0-9 5
+[[ $port -le 65535 ]] || usage port
+check path / '!-~' 2000
+check timeout '[0-9]' 0-9.s 7
+seconds=${timeout%s}
+[[ $seconds == *[1-9]* && $seconds != *@(s|.*.)* ]] || usage timeout
+accepts 0
+(($? < 2)) || usage expect
+check tls '[01]' 01 1
+option=${unknown%.}
+[[ ! $unknown ]] || usage option
+[[ $tls == 0 ]] || conclude tls
+
+# status 1: the worker has ended; above 128: the deadline has passed; 0: a signal came first.
+{
+  ask | {
+    [[ $signalled ]] || read -rN 999 -t "$seconds" heard
+    status=$?
+    ((status == 1)) || kill -KILL %1
+  }
+} 2>&-
+message=${heard##*"/dev/tcp/$host/$port: "}
+[[ $message != "$heard" || ! $heard ]] || finish $((${#heard} > 4)) # 200. or closed.
+[[ ! $signalled ]] || conclude signal
+((status <= 128)) || conclude timeout
+case $message in
+  '') conclude internal ;; # the worker did not live to say anything
+  *refused*) conclude refused ;;
+  *unreachable* | *'No route'*) conclude unreachable ;;
+  'No such file'*) conclude 'no /dev/tcp' ;;
+  Invalid*) [[ $heard == *': connect: Invalid'* ]] || conclude unresolved ;;
+esac
+conclude connect
