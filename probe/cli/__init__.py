@@ -1,0 +1,1 @@
+"""The commands: one file each; `app.py` holds the tree and the one error boundary."""

@@ -1,0 +1,1 @@
+"""The reference probe: the contract's machine driven over real sockets, blocking and asyncio."""

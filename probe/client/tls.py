@@ -1,0 +1,73 @@
+"""TLS as a machine without I/O, around the plain exchange (ssl's memory buffers)."""
+
+import ssl
+
+from probe.client.failures import CheckFailedError
+from probe.contract.exchange import Exchange
+from probe.contract.exchange import PlainExchange
+from probe.contract.target import TLS
+from probe.contract.target import Target
+
+
+def make_context(settings: TLS) -> ssl.SSLContext:
+    """Make a client's context. Raises OSError or ssl.SSLError for files that cannot be used."""
+    context = ssl.create_default_context(cafile=settings.ca)
+    if settings.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if settings.cert:
+        context.load_cert_chain(settings.cert, settings.key)
+    return context
+
+
+class TLSExchange(Exchange):
+    """Handshake, then the plain exchange inside. Every TLS failure is the reason `tls`."""
+
+    def __init__(self, target: Target) -> None:
+        settings = target.tls or TLS()
+        try:
+            context = make_context(settings)
+        except OSError as error:  # ssl.SSLError is one
+            raise CheckFailedError("tls") from error
+        self._plain = PlainExchange(target)
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(
+            self._in, self._out, server_hostname=settings.server_name or target.host
+        )
+        self._shaken = False
+        self._advance()
+
+    def outgoing(self) -> bytes:
+        return self._out.read()
+
+    def received(self, data: bytes) -> None:
+        self._in.write(data)
+        self._advance()
+
+    def ended(self) -> None:
+        self._in.write_eof()
+        self._advance()
+        if self.reason is None:
+            self.reason = "closed" if self._shaken else "tls"
+
+    def _advance(self) -> None:
+        try:
+            self._step()
+        except ssl.SSLWantReadError:
+            return
+        except ssl.SSLEOFError:
+            self.reason = "closed" if self._shaken else "tls"
+        except ssl.SSLError:
+            self.reason = "tls"
+
+    def _step(self) -> None:
+        if not self._shaken:
+            self._tls.do_handshake()
+            self._shaken = True
+            self._tls.write(self._plain.outgoing())
+        while self.reason is None:
+            if data := self._tls.read(4096):
+                self._plain.received(data)
+            else:
+                self._plain.ended()
+            self.reason = self._plain.reason

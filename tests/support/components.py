@@ -1,0 +1,45 @@
+"""What the machine must have for the tests marked real: skipped without it, but not in CI."""
+
+import os
+import shutil
+from typing import NoReturn
+
+import pytest
+
+# Programs by name: the path where the Debian package of the second column puts them.
+COMPONENTS = {
+    "apache2": ("/usr/sbin/apache2", "apache2-bin"),
+    "bash-static": ("/usr/bin/bash-static", "bash-static"),
+    "docker": ("/usr/bin/docker", "docker.io"),
+    "dockerd": ("/usr/sbin/dockerd", "docker.io"),
+    "haproxy": ("/usr/sbin/haproxy", "haproxy"),
+    "ip": ("/usr/sbin/ip", "iproute2"),
+    "ldd": ("/usr/bin/ldd", "libc-bin"),
+    "lighttpd": ("/usr/sbin/lighttpd", "lighttpd"),
+    "nft": ("/usr/sbin/nft", "nftables"),
+    "nginx": ("/usr/sbin/nginx", "nginx-light"),
+    "node": ("node", "nodejs"),
+    "nsenter": ("/usr/bin/nsenter", "util-linux"),
+    "unshare": ("/usr/bin/unshare", "util-linux"),
+}
+
+
+def missing(what: str, remedy: str) -> NoReturn:
+    """Skip the test and say why; in CI, where everything must be there, fail it."""
+    message = f"{what}: {remedy}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def require(name: str) -> str:
+    """Return the path of a program, or end the test saying how to get it."""
+    program, package = COMPONENTS[name]
+    if (found := shutil.which(program)) is None:
+        missing(f"no {name}", f"make setup-ci (or apt-get install {package})")
+    return found
+
+
+def require_root() -> None:
+    if os.geteuid() != 0:
+        missing("not root", "run the tests as root to have this one")
