@@ -36,18 +36,18 @@ class SignalledError(BaseException):
 def run(arguments: Sequence[str], environment: Mapping[bytes, bytes] = os.environb) -> int:
     """Check once and print the line. Returns the exit code."""
     options: dict[str, str] = {}
+    text = ""
     try:
         _catch_signals()
         options, unknown = parse(arguments)
-        verdict = _run(options, unknown, environment)
+        verdict, text = _run(options, unknown, environment)
     except SignalledError:
         verdict = Verdict("signal")
     except InvalidInputError as error:
         verdict = Verdict(error.reason)
     except Exception:  # noqa: BLE001 # never another exit code
         verdict = Verdict("internal")
-    if not options.keys() & set(VIEWS):
-        write_stdout(f"{verdict.line}\n", WRITE_SECONDS)
+    write_stdout(f"{text or _without_target(verdict, options)}\n", WRITE_SECONDS)
     log = options.get("log") or environment.get(b"HEALTHCHECK_LOG") == b"1"
     if log and not verdict.healthy:
         write_log(verdict.line)
@@ -56,7 +56,7 @@ def run(arguments: Sequence[str], environment: Mapping[bytes, bytes] = os.enviro
 
 def _run(
     options: Mapping[str, str], unknown: str | None, environment: Mapping[bytes, bytes]
-) -> Verdict:
+) -> tuple[Verdict, str]:
     target = read_target(options, environment)
     for row in OPTIONS:
         if row.choices and options.get(row.name, row.choices[0]) not in row.choices:
@@ -67,7 +67,18 @@ def _run(
         from probe.cli.check_views import run_view  # noqa: PLC0415
 
         return run_view(options, target)
-    return check(target)
+    verdict = check(target)
+    return verdict, verdict.line
+
+
+def _without_target(verdict: Verdict, options: Mapping[str, str]) -> str:
+    if options.get("format") != "json":
+        return verdict.line
+    import json  # noqa: PLC0415
+
+    from probe.cli.check_views import make_document  # noqa: PLC0415
+
+    return json.dumps(make_document(verdict, None))
 
 
 def read_target(options: Mapping[str, str], environment: Mapping[bytes, bytes]) -> Target:

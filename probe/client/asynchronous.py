@@ -54,10 +54,14 @@ async def _look_up(host: str, port: int) -> list[Address]:
     loop = asyncio.get_running_loop()
     found: asyncio.Future[list[Address] | OSError] = loop.create_future()
 
+    def keep(result: list[Address] | OSError) -> None:
+        if not found.done():
+            found.set_result(result)
+
     def done(result: list[Address] | OSError) -> None:
         # The loop may be closed, or nobody may wait any more: the deadline has passed.
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(lambda: found.done() or found.set_result(result))
+            loop.call_soon_threadsafe(keep, result)
 
     start_look_up(host, port, done)
     result = await found

@@ -58,7 +58,7 @@ def make_exchange(target: Target) -> Exchange:
         return PlainExchange(target)
     from probe.client.tls import TLSExchange  # noqa: PLC0415 # ssl costs 10 ms to import
 
-    return TLSExchange(target)
+    return TLSExchange(target, PlainExchange(target))
 
 
 def connect(target: Target, deadline: Deadline, observe: Observer = ignore) -> socket.socket:

@@ -1,10 +1,9 @@
-"""TLS as a machine without I/O, around the plain exchange (ssl's memory buffers)."""
+"""TLS as a machine without I/O, around another exchange (ssl's memory buffers)."""
 
 import ssl
 
 from probe.client.failures import CheckFailedError
 from probe.contract.exchange import Exchange
-from probe.contract.exchange import PlainExchange
 from probe.contract.target import TLS
 from probe.contract.target import Target
 
@@ -21,15 +20,15 @@ def make_context(settings: TLS) -> ssl.SSLContext:
 
 
 class TLSExchange(Exchange):
-    """Handshake, then the plain exchange inside. Every TLS failure is the reason `tls`."""
+    """Handshake, then the inner exchange. Every TLS failure is the reason `tls`."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, inner: Exchange) -> None:
         settings = target.tls or TLS()
         try:
             context = make_context(settings)
         except OSError as error:  # ssl.SSLError is one
             raise CheckFailedError("tls") from error
-        self._plain = PlainExchange(target)
+        self._inner = inner
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(
             self._in, self._out, server_hostname=settings.server_name or target.host
@@ -64,10 +63,10 @@ class TLSExchange(Exchange):
         if not self._shaken:
             self._tls.do_handshake()
             self._shaken = True
-            self._tls.write(self._plain.outgoing())
+            self._tls.write(self._inner.outgoing())
         while self.reason is None:
             if data := self._tls.read(4096):
-                self._plain.received(data)
+                self._inner.received(data)
             else:
-                self._plain.ended()
-            self.reason = self._plain.reason
+                self._inner.ended()
+            self.reason = self._inner.reason

@@ -129,6 +129,7 @@ WARNED = [
     {"BASH_XTRACEFD": "3"},
     {"BASH_XTRACEFD": "x"},
 ]
+BASH_WARNING = r"(?m)^\S*bash\S*: (warning: |BASH_COMPAT: |BASH_XTRACEFD: ).*\n"
 
 
 def named(env: dict[str, str]) -> str:
@@ -160,7 +161,7 @@ def test_environment_that_bash_warns_of(
     """What bash says of a variable before the script starts is all that is said."""
     unlocalised = {"PATH": ENVIRONMENT["PATH"]}
     for result in verdicts(shell, ports, unlocalised | env):
-        assert [line for line in result.stderr.splitlines() if "warning: " not in line] == []
+        assert re.sub(BASH_WARNING, "", result.stderr) == ""
 
 
 def test_no_environment(shell: list[str], ports: Ports) -> None:
@@ -247,11 +248,11 @@ def full_pipe() -> Iterator[int]:
 @pytest.mark.parametrize(
     ("server", "verdict", "longest"),
     [
-        ("healthy", HEALTHY, 1.0),
-        ("broken", BROKEN, 1.0),
-        ("refusing", REFUSED, 1.0 + SAYING),
-        ("mute", TIMEOUT, 1.0 + SAYING),
-        ("full", TIMEOUT, 1.0 + SAYING),
+        ("healthy", HEALTHY, 0.5),
+        ("broken", BROKEN, 0.5),
+        ("refusing", REFUSED, 0.5 + SAYING),
+        ("mute", TIMEOUT, 0.5 + SAYING),
+        ("full", TIMEOUT, 0.5 + SAYING),
     ],
 )
 def test_full_pipe(
@@ -264,7 +265,7 @@ def test_full_pipe(
 ) -> None:
     """A line that cannot be written delays the exit to the deadline, or little beyond it."""
     port: int = getattr(ports, server)
-    result = run(asking(shell, port, "--timeout", "1"), stdout=full_pipe)
+    result = run(asking(shell, port, "--timeout", "0.5"), stdout=full_pipe)
     assert (result.code, result.stderr) == (verdict[0], "")
     assert result.seconds < longest + LATENESS
 
@@ -350,7 +351,7 @@ def test_many_signals(shell: list[str], ports: Ports) -> None:
 
 # --- no pid, no files -----------------------------------------------------------------------------
 
-# A user of its own for each, because the limit counts a user's processes; no name is needed.
+# The limit counts a user's processes, so each probe gets a user; no name is needed for it.
 NO_FORK = """\
 resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
 os.setgroups([])
@@ -359,22 +360,23 @@ os.setuid({user})
 """
 
 
-def test_no_free_pid(ports: Ports, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Where nothing can be forked bash tries for 15 s and complains; then the exit is 1."""
+def test_no_free_pid(ports: Ports) -> None:
+    """Where nothing can be forked bash tries for 15 s, and then the exit is 1.
+
+    bash-static dies of SIGSEGV there, with a script of nothing but `: &` too: not healthy at least.
+    """
     require_root()
     require("bash-static")
-    del tmp_path_factory
     began = time.monotonic()
     processes = [
         start(asking(prepared(NO_FORK.format(user=64123 + number), shell), ports.healthy))
         for number, shell in enumerate(SHELLS.values())
     ]
-    results = [finish(process, began) for process in processes]
-    assert {result.code for result in results} == {1}
-    assert {result.line for result in results} <= {"", "unhealthy: internal"}
-    assert max(result.seconds for result in results) < 15 + 2
-    for result in results:
-        assert re.sub(r"(?m)^.*(fork: retry|fork: Resource).*\n", "", result.stderr) == ""
+    dynamic, static = [finish(process, began) for process in processes]
+    assert dynamic.verdict == (1, "unhealthy: internal")
+    assert static.code != 0
+    assert dynamic.seconds < 15 + 2
+    assert re.sub(r"(?m)^.*fork: .*\n", "", dynamic.stderr) == ""
 
 
 def libraries(program: str) -> list[str]:
