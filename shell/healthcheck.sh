@@ -3,15 +3,24 @@
 #
 # Ask one HTTP endpoint for its status line; exit 0 when healthy, 1 when not, never anything else.
 # Needs bash 4.3 or newer and nothing else: no other command, no PATH, no /dev, /proc or /tmp.
-# README.md beside this file says how to call it; each odd line here has a test that needs it.
+# README.md beside this file says how to call it and how it works; each odd line has a test.
 #
 # One child, the worker, does what may block: connect, ask, read, print. The main shell waits for
 # the end of its pipe until the deadline, kills it where it is late, and leaves with its verdict.
+# bash reads a script as it runs it: what only an unhealthy end needs stands last.
 
-((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 403)) || { echo 'unhealthy: bash too old'; exit 1; }
-LC_ALL=C IFS= code='[1-9][0-9][0-9]' log=${HEALTHCHECK_LOG-} heard='' signalled='' unknown='' wanted=''
+((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 403)) || {
+  echo 'unhealthy: bash too old'
+  exit 1
+}
+LC_ALL=C IFS='' log=${HEALTHCHECK_LOG-} heard='' signalled='' unknown='' wanted=''
+code='[1-9][0-9][0-9]'
 set -f +o posix
 shopt -s lastpipe
+{ exec {out}>&1; } 2>&-
+trap 'trap - EXIT; echo unhealthy: internal; exit 1' EXIT
+trap '' PIPE
+trap '[[ $signalled ]] || kill -KILL %1 2>&-; signalled=1' HUP INT QUIT USR1 USR2 ALRM TERM
 
 # usage: finish STATUS
 finish() {
@@ -19,45 +28,19 @@ finish() {
   exit "$1"
 }
 
-# usage: say REASON
+# usage: say REASON [MARK]
 #    ie: say 'status 500'
-# Prints the line where stdout was, tells the main shell so, then tells the container's log.
+# Prints the line where stdout was; says so up the pipe where asked; prints to the container's log.
 say() {
   local line="unhealthy: $1"
   case $1 in
-    [1-9]*) line="healthy: $1" log=0 ;;
+    [1-9]*) line="healthy: $1" log='' ;;
     refused) line+=' (nothing listens there, or not yet)' ;;
     tls) line+=' (only probe check speaks TLS)' ;;
   esac
   printf '%s\n' "$line" >&"$out"
-  printf .
+  printf %s "${2-}"
   [[ $log != 1 ]] || printf 'healthcheck: %s\n' "$line" >>/proc/1/fd/1
-}
-
-# usage: conclude REASON
-# Says it and leaves. A child says it here too, for stdout and the log may block: a second for the
-# one, then 0.1 s for the other.
-conclude() {
-  signalled=1
-  say "$1" | {
-    read -rn 1 -t 1 && read -rn 1 -t 0.1
-    (($? == 1)) || kill -KILL %1
-  }
-  finish 1
-} 2>&-
-
-# usage: usage INPUT
-usage() {
-  local value=${!1:0:40}
-  conclude "usage: $1 '${value//[!!-~]/?}'"
-}
-
-# usage: check INPUT FIRST BYTES LENGTH
-#    ie: check port '[1-9]' 0-9 5
-check() {
-  local value=${!1}
-  # shellcheck disable=SC2053 # patterns
-  [[ $value == $2* && $value != *[!$3]* && ${#value} -le $4 ]] || usage "$1"
 }
 
 # usage: accepts CODE
@@ -69,7 +52,7 @@ accepts() {
     [[ $range == $code?(-$code) && ${range%-*} -le ${range#*-} ]] || return 2
     [[ $1 -lt ${range%-*} || $1 -gt ${range#*-} ]] || status=0
   done
-  return $status
+  return "$status"
 }
 
 # Reads the status line on stdin (RFC 9112, 4) and sets $reason. -d '' makes a NUL end the read: bash
@@ -78,13 +61,22 @@ read_status_line() {
   local start="HTTP/1.[01] $code" line rest
   reason=closed
   read -rd '' -n 13 line || return
-  # shellcheck disable=SC2254 # patterns
+  # shellcheck disable=SC2254 # they are patterns
   case $line in
     $start$'\n') ;;
-    $start\ ) read -rn 512 rest || return; ((${#rest} < 512)) ;;
-    $start$'\r') read -rd '' -n 1 rest || return; [[ $rest == $'\n' ]] ;;
+    $start\ )
+      read -rn 512 rest || return
+      ((${#rest} < 512))
+      ;;
+    $start$'\r')
+      read -rd '' -n 1 rest || return
+      [[ $rest == $'\n' ]]
+      ;;
     *) false ;;
-  esac || { reason=malformed; return; }
+  esac || {
+    reason=malformed
+    return
+  }
   reason=${line:9:3}
   accepts "$reason" || reason="status $reason"
 }
@@ -102,11 +94,6 @@ ask() {
   say "$reason"
 }
 
-{ exec {out}>&1; } 2>&-
-trap 'trap - EXIT; echo unhealthy: internal; exit 1' EXIT
-trap '' PIPE
-trap '[[ $signalled ]] || kill -KILL %1 2>&-; signalled=1' HUP INT QUIT USR1 USR2 ALRM TERM
-
 # The environment: our own variables first, then the synchronizer's, then the default. A port like
 # tcp://10.0.0.1:3010 is a Kubernetes service link.
 host=${SPLIT_SYNC_ADMIN_HOST-${SPLIT_PROXY_ADMIN_HOST-}}
@@ -122,7 +109,7 @@ path=${HEALTHCHECK_PATH:-/health/application}
 timeout=${HEALTHCHECK_TIMEOUT:-3}
 expect=${HEALTHCHECK_EXPECT:-200}
 [[ ${SPLIT_SYNC_ADMIN_TLS_ENABLED:-${SPLIT_PROXY_ADMIN_TLS_ENABLED-}} == @(1|t|T|true|TRUE|True) ]]
-tls=${HEALTHCHECK_TLS:-$((!$?))}
+tls=${HEALTHCHECK_TLS:-$((! $?))}
 
 # The options: the last one wins. An input without a value has the empty one, which is not valid.
 for option; do
@@ -138,29 +125,37 @@ for option; do
       --tls) tls=1 ;;
       --no-tls) tls=0 ;;
       --log) log=1 ;;
-      --help) echo "usage: healthcheck.sh [--host H] [--port N] [--path P] [--timeout S] [--expect CODES] [--tls|--no-tls] [--log]" && finish 0 ;;
       --version) echo healthcheck 0.1.0 && finish 0 ;;
+      --help)
+        echo "usage: healthcheck.sh [--host H] [--port N] [--path P] [--timeout S] [--expect CODES] [--tls|--no-tls] [--log]"
+        finish 0
+        ;;
       *) unknown=${unknown:-$option.} ;;
     esac
   fi
 done
 
-check host '?' 0-9A-Za-z.:_- 253
-check port '[1-9]' 0-9 5
-[[ $port -le 65535 ]] || usage port
-check path / '!-~' 2000
-check timeout '[0-9]' 0-9.s 7
-seconds=${timeout%s}
-[[ $seconds == *[1-9]* && $seconds != *@(s|.*.)* ]] || usage timeout
-accepts 0
-(($? < 2)) || usage expect
-check tls '[01]' 01 1
+# usage: valid FIRST BYTES LENGTH
+#    ie: fault=port && valid '[1-9]' 0-9 5
+valid() {
+  local value=${!fault}
+  # shellcheck disable=SC2053 # they are patterns
+  [[ $value == $1* && $value != *[!$2]* && ${#value} -le $3 ]]
+}
+
 option=${unknown%.}
-[[ ! $unknown ]] || usage option
-[[ $tls == 0 ]] || conclude tls
+seconds=${timeout%s}
+fault=host && valid '?' 0-9A-Za-z.:_- 253 \
+  && fault=port && valid '[1-9]' 0-9 5 && [[ $port -le 65535 ]] \
+  && fault=path && valid / '!-~' 2000 \
+  && fault=timeout && valid '[0-9]' 0-9.s 7 && [[ $seconds == *[1-9]* && $seconds != *@(s|.*.)* ]] \
+  && fault=expect && { accepts 0 || (($? == 1)); } \
+  && fault=tls && valid '[01]' 01 1 \
+  && fault=option && [[ ! $unknown ]] \
+  && fault=''
 
 # status 1: the worker has ended; above 128: the deadline has passed; 0: a signal came first.
-{
+[[ $fault || $tls == 1 ]] || {
   ask | {
     [[ $signalled ]] || read -rN 999 -t "$seconds" heard
     status=$?
@@ -168,14 +163,35 @@ option=${unknown%.}
   }
 } 2>&-
 message=${heard##*"/dev/tcp/$host/$port: "}
-[[ $message != "$heard" || ! $heard ]] || finish $((${#heard} > 4)) # 200. or closed.
-[[ ! $signalled ]] || conclude signal
-((status <= 128)) || conclude timeout
-case $message in
-  '') conclude internal ;; # the worker did not live to say anything
-  *refused*) conclude refused ;;
-  *unreachable* | *'No route'*) conclude unreachable ;;
-  'No such file'*) conclude 'no /dev/tcp' ;;
-  Invalid*) [[ $heard == *': connect: Invalid'* ]] || conclude unresolved ;;
-esac
-conclude connect
+[[ $message != "$heard" || ! $heard ]] || finish $((${#heard} > 3)) # 200, or a longer word
+
+# The worker has said nothing. A child says it here too, for stdout and the log may block: it has a
+# second for the one, then 0.1 s for the other.
+if [[ $fault ]]; then
+  value=${!fault}
+  value=${value:0:40}
+  reason="usage: $fault '${value//[!!-~]/?}'"
+elif [[ $tls == 1 ]]; then
+  reason=tls
+elif [[ $signalled ]]; then
+  reason=signal
+elif ((status > 128)); then
+  reason=timeout
+else
+  case $message in
+    '') reason=internal ;; # the worker did not live to say anything
+    *refused*) reason=refused ;;
+    *unreachable* | *'No route'*) reason=unreachable ;;
+    'No such file'*) reason='no /dev/tcp' ;;
+    *) reason=connect ;;
+  esac
+  [[ $message != Invalid* || $heard == *': connect: Invalid'* ]] || reason=unresolved
+fi
+signalled=1
+{
+  say "$reason" . | {
+    read -rn 1 -t 1 && read -rn 1 -t 0.1
+    (($? == 1)) || kill -KILL %1
+  }
+} 2>&-
+finish 1

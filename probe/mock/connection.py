@@ -26,7 +26,7 @@ class Connection:
     """Bytes in and out; what goes wrong is an OSError, in TLS too."""
 
     def __init__(self, sock: socket.socket) -> None:
-        sock.setblocking(False)
+        sock.settimeout(0)
         self._sock = sock
         self._loop = asyncio.get_running_loop()
 
@@ -160,7 +160,9 @@ async def read_request(connection: Connection) -> bytes:
 
 def pieces(step: Step) -> Iterator[bytes]:
     """Yield what send_repeat sends, without ever having it whole."""
-    fit = max(1, CHUNK // max(1, len(step.data)))
+    if not step.data:
+        return
+    fit = max(1, CHUNK // len(step.data))
     blocks, rest = divmod(step.count, fit)
     block = step.data * fit
     for _ in range(blocks):
@@ -175,10 +177,11 @@ async def _send(connection: Connection, step: Step) -> None:
 async def _send_repeat(connection: Connection, step: Step) -> None:
     for piece in pieces(step):
         await connection.send(piece)
+        await asyncio.sleep(0)  # a peer that reads as fast as we write leaves the others their turn
 
 
 async def _drip(connection: Connection, step: Step) -> None:
-    for _ in range(step.count):
+    for _ in range(step.count if step.data else 0):
         for byte in step.data:
             await connection.send(bytes([byte]))
             await asyncio.sleep(step.milliseconds / 1000)

@@ -117,8 +117,10 @@ def network(resolver: Path, hosts: Path) -> Iterator[Namespace]:
     for component in ("ip", "nft", "nsenter"):
         require(component)
     holder = subprocess.Popen(
-        [require("unshare"), "--net", "--mount", "/bin/bash", "-c", NETWORK, "network"]
-        + [str(resolver), str(hosts)],
+        [
+            *(require("unshare"), "--net", "--mount"),
+            *("/bin/bash", "-c", NETWORK, "network", str(resolver), str(hosts)),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -157,10 +159,8 @@ WAITING = [
 
 
 @pytest.mark.parametrize("host", WAITING)
-def test_silent_network(
-    probe: list[str], host: str, namespaces: dict[str, Namespace]
-) -> None:
-    """Packets that vanish, of the connection or of the name look-up, cost the timeout and no more."""
+def test_silent_network(probe: list[str], host: str, namespaces: dict[str, Namespace]) -> None:
+    """Packets that vanish, the connection's or the look-up's, cost the timeout and no more."""
     result = namespaces["dead"].run([*probe, "--host", host, "--port", "3010", "--timeout", "1.2"])
     assert (result.verdict, result.stderr) == (TIMEOUT, "")
     assert result.seconds < 1.2 + LATENESS
@@ -201,10 +201,10 @@ def test_network_that_answers(
     assert time.monotonic() - began < 2
 
 
-def test_neighbour_that_is_not_there(
-    probe: list[str], namespaces: dict[str, Namespace]
-) -> None:
+def test_neighbour_that_is_not_there(probe: list[str], namespaces: dict[str, Namespace]) -> None:
     """The kernel gives up on a neighbour after 3 s: with the time for it, that is the reason."""
-    result = namespaces["dead"].run([*probe, "--host", "10.77.0.4", "--port", "1", "--timeout", "6"])
+    result = namespaces["dead"].run(
+        [*probe, "--host", "10.77.0.4", "--port", "1", "--timeout", "6"]
+    )
     assert (result.verdict, result.stderr) == (UNREACHABLE, "")
     assert result.seconds < 6

@@ -1,13 +1,10 @@
 """What a probe leaves behind, and the container's log, under a PID 1 that never reaps."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,7 @@ from tests.support.probes import LATENESS
 from tests.support.probes import PROBES
 from tests.support.probes import SHELLS
 from tests.support.probes import asking
+from tests.support.servers import Ports
 
 pytestmark = pytest.mark.real
 
@@ -35,25 +33,10 @@ REFUSED = [1, "unhealthy: refused (nothing listens there, or not yet)\n", ""]
 HEALTHY = [0, "healthy: 200\n", ""]
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    healthy: int
-    broken: int
-    refusing: int
-    mute: int
-    full: int
-
-
 @pytest.fixture(scope="module")
 def ports() -> Iterator[Ports]:
-    with ExitStack() as stack:
-        yield Ports(
-            healthy=stack.enter_context(servers.answering(servers.OK)),
-            broken=stack.enter_context(servers.answering(servers.BROKEN)),
-            refusing=stack.enter_context(servers.refusing()),
-            mute=stack.enter_context(servers.mute()).port,
-            full=stack.enter_context(servers.full_queue()),
-        )
+    with servers.one_of_each() as found:
+        yield found
 
 
 def in_container(command: Sequence[str], folder: Path, **order: Any) -> dict[str, Any]:
@@ -71,8 +54,10 @@ def in_container(command: Sequence[str], folder: Path, **order: Any) -> dict[str
         "without_proc": False,
     }
     subprocess.run(
-        [require("unshare"), "--pid", "--fork", "--mount-proc", "--kill-child"]
-        + [sys.executable, "-I", "-S", pid_one.__file__, json.dumps(whole | order)],
+        [
+            *(require("unshare"), "--pid", "--fork", "--mount-proc", "--kill-child"),
+            *(sys.executable, "-I", "-S", pid_one.__file__, json.dumps(whole | order)),
+        ],
         stdin=subprocess.DEVNULL,
         check=True,
         timeout=60,
@@ -98,6 +83,7 @@ def test_nothing_is_left(
     server: str,
     signal_after: float | None,
     ending: list[object],
+    *,
     ports: Ports,
     tmp_path: Path,
 ) -> None:
@@ -177,8 +163,7 @@ def test_no_proc(
 
 def test_log_of_another_user(probe: list[str], ports: Ports, tmp_path: Path) -> None:
     """A probe that may not open PID 1's stdout says nothing about it."""
-    command = ["/usr/bin/setpriv", "--reuid=65532", "--clear-groups", *probe]
+    command = [require("setpriv"), "--reuid=65532", "--clear-groups", *probe]
     report = in_container(asking(command, ports.broken), tmp_path, environment=LOGGING)
     assert report["results"] == [BROKEN]
     assert (tmp_path / "log").read_text() == ""
-    assert os.geteuid() == 0

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -73,7 +74,7 @@ defaults
   timeout client 5s
 frontend health
   bind 127.0.0.1:{port}
-  http-request return status 200 content-type text/plain string healthy if {{ path /health/application }}
+  http-request return status 200 if {{ path /health/application }}
   http-request return status 500 if {{ path /broken }}
   http-request return status 404
 """
@@ -206,16 +207,14 @@ def running(command: list[str], port: int, log: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", params=SERVERS, ids=lambda server: server.__name__)
-def port(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[int]:
-    folder = tmp_path_factory.mktemp("server")
-    # servers that start as root change their user, who must reach what is here
-    for parent in (folder, folder.parent, folder.parent.parent):
-        parent.chmod(0o755)
+def port(request: pytest.FixtureRequest) -> Iterator[int]:
     number = free_port()
-    with running(request.param(folder, number), number, folder / "output"):
-        yield number
+    # not tmp_path: servers that start as root change their user, who must get in
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with running(request.param(folder, number), number, folder / "output"):
+            yield number
 
 
 @pytest.mark.parametrize("probe", PROBES)

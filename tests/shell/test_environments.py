@@ -10,8 +10,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -29,6 +27,7 @@ from tests.support.probes import finish
 from tests.support.probes import prepared
 from tests.support.probes import run
 from tests.support.probes import start
+from tests.support.servers import Ports
 
 HEALTHY = (0, "healthy: 200")
 BROKEN = (1, "unhealthy: status 500")
@@ -40,27 +39,10 @@ SIGNAL = (1, "unhealthy: signal")
 SAYING = 1.1
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """One server of each kind."""
-
-    healthy: int
-    broken: int
-    refusing: int
-    mute: int
-    full: int
-
-
 @pytest.fixture(scope="module")
 def ports() -> Iterator[Ports]:
-    with ExitStack() as stack:
-        yield Ports(
-            healthy=stack.enter_context(servers.answering(servers.OK)),
-            broken=stack.enter_context(servers.answering(servers.BROKEN)),
-            refusing=stack.enter_context(servers.refusing()),
-            mute=stack.enter_context(servers.mute()).port,
-            full=stack.enter_context(servers.full_queue()),
-        )
+    with servers.one_of_each() as found:
+        yield found
 
 
 @pytest.fixture(params=SHELLS)
@@ -104,15 +86,15 @@ SILENT = [
     *({"PATH": path} for path in ("", "/nonexistent", ".", "relative:")),
     {"PS4": "$(exit 0)"},
     {"PS4": "$(echo healthy)", "SHELLOPTS": "xtrace", "BASH_XTRACEFD": "1"},
-    {"FUNCNEST": "1"},
+    *({"FUNCNEST": depth} for depth in ("1", "2", "3", "x")),
     {"GLOBIGNORE": "*", "FIGNORE": "x", "EXECIGNORE": "*"},
     {"BASH_ARGV0": "x", "BASH_LOADABLES_PATH": "/", "CDPATH": "/", "HOME": "", "PWD": "nowhere"},
     {"TZ": "nowhere", "TMPDIR": "/nonexistent", "SHELL": "/bin/false", "TERM": "nothing"},
     {"LANG": "C", "LC_ALL": "C"},
     {"http_proxy": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1", "ALL_PROXY": "x"},
-    {name: "1" for name in OUR_VARIABLES},
-    {name: "" for name in OUR_VARIABLES},
-    {name: "a[$(exit 0)]" for name in OUR_VARIABLES},
+    dict.fromkeys(OUR_VARIABLES, "1"),
+    dict.fromkeys(OUR_VARIABLES, ""),
+    dict.fromkeys(OUR_VARIABLES, "a[$(exit 0)]"),
     {"CHILD_MAX": "0", "HISTFILE": "/", "MAILPATH": "/", "PROMPT_COMMAND": "exit 0"},
     {"padding": "x" * 100_000},
 ]
@@ -169,11 +151,18 @@ def test_no_environment(shell: list[str], ports: Ports) -> None:
     assert (good.stderr, bad.stderr) == ("", "")
 
 
+def test_long_script_path(ports: Ports, tmp_path: Path) -> None:
+    """Where the script lies changes nothing, though bash's messages begin with its path."""
+    folder = tmp_path.joinpath(*["x" * 200] * 4)
+    folder.mkdir(parents=True)
+    copy = shutil.copy(SCRIPT, folder)
+    verdicts([copy], ports, ENVIRONMENT)
+    assert run(asking([copy], ports.refusing)).verdict == REFUSED
+
+
 # --- descriptors ----------------------------------------------------------------------------------
 
-CLOSED = [
-    closed for length in (1, 2, 3) for closed in itertools.combinations((0, 1, 2), length)
-]
+CLOSED = [closed for length in (1, 2, 3) for closed in itertools.combinations((0, 1, 2), length)]
 
 
 @pytest.mark.parametrize("closed", CLOSED, ids=str)
@@ -205,9 +194,7 @@ def test_few_descriptors(shell: list[str], limit: int, ports: Ports) -> None:
 
 
 @pytest.mark.parametrize("descriptors", [(), (3, 4, 5), range(3, 60)], ids=str)
-def test_inherited_descriptors(
-    shell: list[str], descriptors: Sequence[int], ports: Ports
-) -> None:
+def test_inherited_descriptors(shell: list[str], descriptors: Sequence[int], ports: Ports) -> None:
     """What is open at entry, on whatever number, is in nobody's way."""
     held = f"for fd in {tuple(descriptors)}: os.dup2(0, fd)"
     good, bad = verdicts(prepared(held, shell), ports, ENVIRONMENT)
@@ -218,7 +205,11 @@ def test_inherited_descriptors(
 
 
 def test_full_device(shell: list[str], ports: Ports) -> None:
-    for port, (code, _) in ((ports.healthy, HEALTHY), (ports.broken, BROKEN), (ports.mute, TIMEOUT)):
+    for port, (code, _) in (
+        (ports.healthy, HEALTHY),
+        (ports.broken, BROKEN),
+        (ports.mute, TIMEOUT),
+    ):
         with Path("/dev/full").open("wb") as full:
             result = run(asking(shell, port, "--timeout", "0.3"), stdout=full.fileno())
         assert (result.code, result.stderr) == (code, "")
@@ -226,7 +217,11 @@ def test_full_device(shell: list[str], ports: Ports) -> None:
 
 
 def test_closed_pipe(shell: list[str], ports: Ports) -> None:
-    for port, (code, _) in ((ports.healthy, HEALTHY), (ports.broken, BROKEN), (ports.mute, TIMEOUT)):
+    for port, (code, _) in (
+        (ports.healthy, HEALTHY),
+        (ports.broken, BROKEN),
+        (ports.mute, TIMEOUT),
+    ):
         reading, writing = os.pipe()
         os.close(reading)
         result = run(asking(shell, port, "--timeout", "0.3"), stdout=writing)
@@ -261,6 +256,7 @@ def test_full_pipe(
     server: str,
     verdict: tuple[int, str],
     longest: float,
+    *,
     full_pipe: int,
 ) -> None:
     """A line that cannot be written delays the exit to the deadline, or little beyond it."""

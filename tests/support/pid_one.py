@@ -54,7 +54,7 @@ def batch(order: dict[str, Any]) -> list[tuple[int, str, str]]:
 def runtime(order: dict[str, Any]) -> dict[str, Any]:
     if order["without_proc"]:
         subprocess.run(["/bin/mount", "-t", "tmpfs", "none", "/proc"], check=True, timeout=10)
-    results = []
+    results: list[tuple[int, str, str]] = []
     longest = 0.0
     left: list[str] = []
     while len(results) < order["runs"]:

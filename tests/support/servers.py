@@ -145,6 +145,29 @@ def full_queue() -> Iterator[int]:
         yield port_of(listener)
 
 
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """One server of each kind."""
+
+    healthy: int
+    broken: int
+    refusing: int
+    mute: int
+    full: int
+
+
+@contextlib.contextmanager
+def one_of_each() -> Iterator[Ports]:
+    with contextlib.ExitStack() as stack:
+        yield Ports(
+            healthy=stack.enter_context(answering(OK)),
+            broken=stack.enter_context(answering(BROKEN)),
+            refusing=stack.enter_context(refusing()),
+            mute=stack.enter_context(mute()).port,
+            full=stack.enter_context(full_queue()),
+        )
+
+
 class Switchable:
     """A server on one port whose answer can be changed; with None nothing listens there."""
 
