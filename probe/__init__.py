@@ -1,8 +1,8 @@
 """Health checks for containers that hold bash and nothing else.
 
-    >>> from probe import Target, check
-    >>> check(Target(port=3010)).healthy  # doctest: +SKIP
-    True
+>>> from probe import Target, check
+>>> check(Target(port=3010)).healthy  # doctest: +SKIP
+True
 """
 
 TYPE_CHECKING = False  # typing itself costs 5 ms at every start
@@ -24,7 +24,7 @@ _EXPORTS = {
     "acheck": "probe.client.asynchronous",
     "check": "probe.client.blocking",
 }
-__all__ = ["TLS", "Target", "Verdict", "acheck", "check"]  # noqa: PLE0604, F822
+__all__ = ["TLS", "Target", "Verdict", "acheck", "check"]
 
 
 def __getattr__(name: str) -> "Any":

@@ -35,7 +35,7 @@ def _modes() -> Iterator[str]:
     yield "| mode | what it does | verdict |"
     yield "|---|---|---|"
     for mode in MODES.values():
-        yield f"| `{mode.name}` | {mode.help} | `{mode.verdict}` |"
+        yield f"| `{mode.name}` | {mode.doc} | `{mode.verdict}` |"
 
 
 BLOCKS: dict[str, Callable[[], Iterator[str]]] = {"reasons": _reasons, "modes": _modes}

@@ -26,18 +26,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command(
-    "check", context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
-)(check_command.check)
-app.command(
-    "watch", context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
-)(watch.watch)
+app.command("check", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(
+    check_command.check
+)
+app.command("watch", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(
+    watch.watch
+)
 app.command("script")(script.script)
 app.command("demo")(demo.demo)
 app.add_typer(mock.app, name="mock")
 
 
-def _print_version(asked: bool) -> None:  # noqa: FBT001 # typer's callback
+def _print_version(asked: bool) -> None:  # typer's callback
     if asked:
         typer.echo(f"probe {__version__}")
         raise typer.Exit
@@ -45,9 +45,11 @@ def _print_version(asked: bool) -> None:  # noqa: FBT001 # typer's callback
 
 @app.callback()
 def _root(
-    version: Annotated[  # noqa: ARG001, FBT002
+    version: Annotated[
         bool,
-        typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version),
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
     ] = False,
 ) -> None:
     pass

@@ -1,7 +1,7 @@
 """`probe check`: the reference probe as a command, with the script's line and exit code.
 
-Exit 0 when healthy, 1 when not, nothing else ever, so that it can stand in a HEALTHCHECK. What
-stands at the top here is what a plain check costs at its start: the rest is imported where it is used.
+Exit 0 when healthy, 1 when not, nothing else ever, so that it can stand in a HEALTHCHECK. What is
+imported at the top is what a plain check costs at its start: the rest comes where it is used.
 """
 
 import os
@@ -64,7 +64,7 @@ def _run(
     if unknown is not None:
         raise InvalidInputError("option", _bytewise(unknown))
     if options.keys() & set(VIEWS):
-        from probe.cli.check_views import run_view  # noqa: PLC0415
+        from probe.cli.check_views import run_view
 
         return run_view(options, target)
     verdict = check(target)
@@ -74,9 +74,9 @@ def _run(
 def _without_target(verdict: Verdict, options: Mapping[str, str]) -> str:
     if options.get("format") != "json":
         return verdict.line
-    import json  # noqa: PLC0415
+    import json
 
-    from probe.cli.check_views import make_document  # noqa: PLC0415
+    from probe.cli.check_views import make_document
 
     return json.dumps(make_document(verdict, None))
 

@@ -27,7 +27,7 @@ def _parameter(row: Option) -> inspect.Parameter:
 
 
 def typing_annotation(row: Option, declared: object) -> object:
-    from typing import Annotated  # noqa: PLC0415
+    from typing import Annotated
 
     return Annotated[(str | None) if row.metavar else bool, declared]
 

@@ -5,9 +5,9 @@ completion, makes its signature from them.
 """
 
 from collections.abc import Sequence
-from probe.contract.value import value
 
 from probe.contract.inputs import INPUTS
+from probe.contract.value import value
 
 
 @value

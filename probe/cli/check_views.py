@@ -71,7 +71,7 @@ def run_view(options: Mapping[str, str], target: Target) -> tuple[Verdict, str]:
         document["trace"] = trace.phases
         sys.stderr.write("" if options.get("format") == "json" else trace.text())
     if "explain" in options:
-        from probe.cli.explain import explain  # noqa: PLC0415
+        from probe.cli.explain import explain
 
         explanation = explain(target, verdict)
         document["explain"] = explanation.document()

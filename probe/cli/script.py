@@ -9,7 +9,7 @@ from probe.scripts import script_text
 
 
 def script(
-    inline: Annotated[  # noqa: FBT002
+    inline: Annotated[
         bool, typer.Option("--inline", help="The same probe as one argument for `bash -p -c`.")
     ] = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`probe watch`: the check on an interval, live in the terminal; a line each where there is none."""
+"""`probe watch`: the check on an interval, live in a terminal; elsewhere a line for each."""
 
 import os
 import time
@@ -75,9 +75,9 @@ def watch(
 
 
 def _run(target: Target, interval: float, count: int) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.live import Live  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
 
     history = History()
     console = Console()

@@ -1,4 +1,4 @@
-"""Reads a whole answer, for those who want more than the status line: same deadline, bounded size."""
+"""Reads a whole answer, for more than the status line: same deadline, bounded size."""
 
 import http.client
 import io

@@ -1,4 +1,4 @@
-"""One exchange as a machine without I/O: bytes to send, bytes received, the reason when it is decided."""
+"""One exchange as a machine without I/O: bytes to send, bytes received, at last the reason."""
 
 from probe.contract.statusline import MalformedError
 from probe.contract.statusline import StatusLine

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from probe.contract.value import value
 
 from probe.contract.target import TLS
 from probe.contract.target import VALID
 from probe.contract.target import InvalidInputError
 from probe.contract.target import Target
 from probe.contract.target import require_valid
+from probe.contract.value import value
 
 TYPE_CHECKING = False  # typing itself costs 5 ms at every start
 if TYPE_CHECKING:
@@ -62,8 +62,10 @@ def _none(_environment: Environment) -> Found | None:
 
 @value
 class Input:
-    """One row of the table of inputs: `name` is also the option, `form` what a value must be like
-    for `convert` to make the target's value of it."""
+    """One row of the table of inputs; `name` is also the option.
+
+    `form` is what a text must be like for `convert` to make the target's value of it.
+    """
 
     name: str
     default: str
@@ -99,7 +101,10 @@ def find_inputs(options: Mapping[str, str], environment: Environment) -> dict[st
 
 
 def make_target(found: Mapping[str, Found], tls: TLS) -> Target:
-    """Make a target of texts. Raises InvalidInputError for the first faulty one in the table's order."""
+    """Make a target of texts.
+
+    Raises InvalidInputError for the first faulty one in the table's order.
+    """
     values = {}
     for row in INPUTS:
         text = found[row.name][0]

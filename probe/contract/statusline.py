@@ -3,7 +3,7 @@
     status-line = HTTP-version SP status-code SP [ reason-phrase ]        (RFC 9112, section 4)
 
 Taken: version 1.0 or 1.1, a code of three digits, the space after it missing where there is no
-reason phrase, a bare LF as line end (RFC 9112, section 2.2). Nothing behind the line end is looked at.
+reason phrase, a bare LF as line end (RFC 9112, section 2.2). Nothing behind the line end is read.
 """
 
 import re

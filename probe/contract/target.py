@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+
 from probe.contract.value import value
 
 TYPE_CHECKING = False  # typing itself costs 5 ms at every start
@@ -25,7 +26,7 @@ class InvalidInputError(ValueError):
 
 @value
 class TLS:
-    """How to speak TLS: files with PEM, the name to verify (default: the host), or no check at all."""
+    """How to speak TLS: PEM files, the name to verify (default: the host), or no check at all."""
 
     ca: str | None = None
     cert: str | None = None
@@ -57,7 +58,7 @@ class Target:
 
     @property
     def authority(self) -> str:
-        """`host:port`, an IPv6 host in brackets (RFC 9110, section 7.2; RFC 3986, section 3.2.2)."""
+        """`host:port`, an IPv6 host in brackets (RFC 9110, 7.2; RFC 3986, 3.2.2)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 

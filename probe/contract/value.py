@@ -39,6 +39,10 @@ else:
         def state(self):
             return tuple(self.__dict__[field] for field in fields)
 
+        def show(self):
+            shown = (f"{f}={v!r}" for f, v in zip(fields, state(self), strict=True))
+            return f"{cls.__name__}({', '.join(shown)})"
+
         cls.__match_args__ = fields
         cls.__init__ = initialise
         cls.__setattr__ = cls.__delattr__ = refuse
@@ -46,7 +50,5 @@ else:
             state(self) == state(other) if type(other) is cls else NotImplemented
         )
         cls.__hash__ = lambda self: hash(state(self))
-        cls.__repr__ = lambda self: (
-            f"{cls.__name__}({', '.join(f'{f}={v!r}' for f, v in zip(fields, state(self), strict=True))})"
-        )
+        cls.__repr__ = show
         return cls

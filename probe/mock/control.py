@@ -28,7 +28,12 @@ class FaultError(Exception):
     """What was asked cannot be: the field, what stood there, what may stand there."""
 
     def __init__(
-        self, field: str, value: object, message: str, allowed: Sequence[str] = (), status: int = 400
+        self,
+        field: str,
+        value: object,
+        message: str,
+        allowed: Sequence[str] = (),
+        status: int = 400,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -100,7 +105,7 @@ class Control:
         for field, value in body.items():
             if value not in CONDITIONS[field]:
                 raise _not_allowed(field, value, CONDITIONS[field])
-        self._running.change(**body)
+        await self._listener.change(**body)
         return await self._get_conditions(request)
 
     async def _get_requests(self, _request: web.Request) -> web.Response:

@@ -13,6 +13,7 @@ from probe.mock.connection import Connection
 from probe.mock.connection import TLSConnection
 from probe.mock.connection import peek
 from probe.mock.connection import play
+from probe.mock.faults import MODES
 from probe.mock.faults import Mode
 from probe.mock.faults import Port
 from probe.mock.running import Running
@@ -72,7 +73,9 @@ class Listener:
 
     @property
     def expected(self) -> str:
-        """The line that a probe of this port prints next."""
+        """The line that a probe of this port prints next; empty where only a script knows it."""
+        if self._state is Port.CLOSED:
+            return MODES["refuse"].verdict
         return self._running.expected
 
     async def start(self) -> None:
@@ -98,6 +101,11 @@ class Listener:
         await self._follow()
         for task in list(self._idle):
             await _ended(task)
+
+    async def change(self, **conditions: str | None) -> None:
+        """Change what the synchronizer's backend and Redis do; None leaves it as it is."""
+        self._running.change(**conditions)
+        await self._follow()
 
     def _bound(self) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(

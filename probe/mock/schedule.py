@@ -113,7 +113,9 @@ def _loaded(text: str) -> object:
 def _parts(raw: object, faults: list[str]) -> tuple[list[object], object]:
     repeat: object = None
     if isinstance(raw, Mapping):
-        faults += [f"{key}: unknown: schedule, repeat" for key in raw.keys() - {"schedule", "repeat"}]
+        faults += [
+            f"{key}: unknown: schedule, repeat" for key in raw.keys() - {"schedule", "repeat"}
+        ]
         raw, repeat = raw.get("schedule"), raw.get("repeat")
     if not isinstance(raw, list) or not raw:
         faults.append("a schedule is a list of entries: `- at: 10s`, `  mode: hang`")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from collections.abc import Coroutine
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import Self
 from typing import TypeVar
@@ -18,7 +19,10 @@ from probe.mock.faults import mode_named
 from probe.mock.listener import Listener
 from probe.mock.listener import Request
 from probe.mock.running import Running
-from probe.mock.schedule import Schedule
+
+if TYPE_CHECKING:  # ruamel takes its time
+    from probe.mock.schedule import Entry
+    from probe.mock.schedule import Schedule
 
 CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"
 KEY = CERTIFICATE.with_suffix(".key")
@@ -54,7 +58,7 @@ class Mock:
         mode: str = "healthy",
         script: object = None,
         control_port: int | None = None,
-        schedule: Schedule | None = None,
+        schedule: "Schedule | None" = None,
         tls: ssl.SSLContext | None = None,
         time_scale: float = 1.0,
         backend: str = "ok",
@@ -102,8 +106,9 @@ class Mock:
             raise
 
     def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._stopped.set)
-        self._thread.join(_WITHIN)
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stopped.set)
+            self._thread.join(_WITHIN)
 
     @property
     def mode(self) -> Mode:
@@ -117,7 +122,7 @@ class Mock:
     @property
     def requests(self) -> list[Request]:
         """What was asked so far, oldest first."""
-        return self._call(self._ask(lambda: list(self._listener.requests)))
+        return list(self._listener.requests.copy())
 
     def set(self, mode: str, script: object = None) -> None:
         """Change the mode; it holds when this returns. `script` is a list of steps."""
@@ -125,11 +130,11 @@ class Mock:
 
     def conditions(self, *, backend: str | None = None, redis: str | None = None) -> None:
         """Change what the synchronizer's backend and Redis do from now on."""
-        self._call(self._ask(lambda: self._running.change(backend=backend, redis=redis)))
+        self._call(self._listener.change(backend=backend, redis=redis))
 
     def forget(self) -> None:
         """Forget the requests so far."""
-        self._call(self._ask(self._listener.requests.clear))
+        self._listener.requests.clear()
 
     def _call(self, work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(_WITHIN)
@@ -175,11 +180,12 @@ class Mock:
         self.control_port = control.port
 
     async def _follow(self) -> None:
-        if self._schedule is None:
-            return
-        from probe.mock.schedule import follow
+        if self._schedule is not None:
+            from probe.mock.schedule import follow  # noqa: PLC0415
 
-        await follow(self._schedule, self._change, self._loop.time)
+            await follow(self._schedule, self._change, self._loop.time)
 
-    async def _change(self, entry: Any) -> None:
-        raise NotImplementedError
+    async def _change(self, entry: "Entry") -> None:
+        await self._listener.change(backend=entry.backend, redis=entry.redis)
+        if entry.mode is not None:
+            await self._listener.set(entry.mode)

@@ -14,7 +14,7 @@ from probe.synchronizer.health import Item
 SECOND = 1_000_000_000
 DEFAULT_STALE_AFTER = 180.0
 STALE_AFTER = {"LargeSegments": 720.0}
-"""Seconds: 120 plus the default refresh rate, after which the synchronizer's own counter times out."""
+"""Seconds, 120 plus the default refresh rate: when the synchronizer's own counter times out."""
 
 PLAIN_TO_TLS = b"Client sent an HTTP request to an HTTPS server."
 NOT_CRITICAL = {"Storage"}
@@ -65,7 +65,7 @@ NOTES = dict([
           "ask the admin port (3010), not the SDK port (3000), for /health/application"),
     _note("redirect", "the server points elsewhere; a health check does not follow",
           "ask for the path without a trailing slash"),
-    _note("other-service", "the body is not the synchronizer's: only the status line is judged", ""),
+    _note("other-service", "the body is not the synchronizer's: the status line decides", ""),
     _note("refused",
           "nothing listens there. split-proxy opens the port only after its first full sync;"
           " both drop the error silently when the port is taken or the address is not valid",
