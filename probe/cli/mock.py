@@ -3,7 +3,7 @@
 import json
 import signal
 import threading
-from enum import Enum
+from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,25 +34,25 @@ app = typer.Typer(
 )
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     SYNC = "sync"
     PROXY = "proxy"
 
 
-class Backend(str, Enum):
+class Backend(StrEnum):
     OK = "ok"
     ERROR = "500"
     REFUSED = "refused"
     HANG = "hang"
 
 
-class Redis(str, Enum):
+class Redis(StrEnum):
     OK = "ok"
     REFUSED = "refused"
     HANG = "hang"
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     TEXT = "text"
     JSON = "json"
 

@@ -16,6 +16,9 @@ from probe.contract.verdict import Verdict
 
 READ_SIZE = 4096
 
+LONGEST = 86400.0
+"""Seconds that one step may wait: the kernel counts milliseconds in 32 bits and would go round."""
+
 Clock = Callable[[], float]
 Observer = Callable[[str, object], None]
 """Told each phase when it is over: resolve, connect, send, receive; with what it gave."""
@@ -37,7 +40,7 @@ class Deadline:
         left = self._end - self._clock()
         if left <= 0:
             raise CheckFailedError("timeout")
-        return left
+        return min(left, LONGEST)
 
 
 def check(target: Target, *, observe: Observer = ignore, clock: Clock = time.monotonic) -> Verdict:

@@ -24,15 +24,14 @@ class TLSExchange(Exchange):
 
     def __init__(self, target: Target, inner: Exchange) -> None:
         settings = target.tls or TLS()
-        try:
-            context = make_context(settings)
-        except OSError as error:  # ssl.SSLError is one
-            raise CheckFailedError("tls") from error
         self._inner = inner
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(
-            self._in, self._out, server_hostname=settings.server_name or target.host
-        )
+        try:
+            self._tls = make_context(settings).wrap_bio(
+                self._in, self._out, server_hostname=settings.server_name or target.host
+            )
+        except (OSError, ValueError, TypeError) as error:  # a file, or a name that none can have
+            raise CheckFailedError("tls") from error
         self._shaken = False
         self._advance()
 

@@ -11,7 +11,6 @@ from datetime import datetime
 
 from aiohttp import web
 
-from probe.mock.faults import MODES
 from probe.mock.faults import ModeError
 from probe.mock.faults import StepsError
 from probe.mock.faults import mode_named

@@ -125,7 +125,8 @@ class Listener:
         """The model may open or close its port with time."""
         while True:
             await asyncio.sleep(_WATCHED_EACH)
-            await self._follow()
+            with contextlib.suppress(OSError):  # somebody took the port: perhaps not for long
+                await self._follow()
 
     async def _follow(self) -> None:
         """Bring the port to the state that mode and model want."""
@@ -137,8 +138,9 @@ class Listener:
 
     async def _shift(self, wanted: Port) -> None:
         self._cease()
-        if wanted is Port.CLOSED:
+        if wanted is Port.CLOSED or self._state is Port.FULL:  # in a full queue stand our fillers
             self._close()
+        if wanted is Port.CLOSED:
             return
         if self._listening is None:
             self._listening = self._bound()
@@ -204,25 +206,21 @@ class Listener:
         """Whatever the peer or the network does, it ends this connection and nothing else."""
         with contextlib.suppress(OSError):
             sock.settimeout(0)
-            connection = await self._greeted(sock, mode)
-            if connection is None:
-                return
-            if mode.presets:
+            connection = await self._greeted(sock)
+            if not mode.presets:
+                await play(mode.steps, connection, self._record)
+            elif self._tls is None or isinstance(connection, TLSConnection):
                 await self._answer(connection, turn)
             else:
-                await play(mode.steps, connection, self._record)
+                await self._answer_in_plain(connection)
 
-    async def _greeted(self, sock: socket.socket, mode: Mode) -> Connection | None:
-        if self._tls is None:
+    async def _greeted(self, sock: socket.socket) -> Connection:
+        """On the TLS port the first byte tells a handshake from a question in plain text."""
+        if self._tls is None or await peek(sock) != _TLS_HANDSHAKE:
             return Connection(sock)
-        if await peek(sock) == _TLS_HANDSHAKE:
-            encrypted = TLSConnection(sock, self._tls)
-            await encrypted.handshake()
-            return encrypted
-        plain = Connection(sock)
-        if mode.presets:
-            return await self._answer_in_plain(plain)
-        return plain
+        connection = TLSConnection(sock, self._tls)
+        await connection.handshake()
+        return connection
 
     async def _answer_in_plain(self, connection: Connection) -> None:
         """What the TLS port of the real one says to a question that is not TLS."""
@@ -232,22 +230,18 @@ class Listener:
             await _leave(connection)
 
     async def _answer(self, connection: Connection, turn: int) -> None:
-        data = b""
-        answered = False
-        while True:
-            reply = self._running.answer(data, turn)
-            if reply is None:
-                more = await self._more(connection, idle=answered and not data)
-                if not more:
+        data = await connection.receive()
+        more = data
+        while more:
+            while (reply := self._running.answer(data, turn)) is not None:
+                self._record(data[: reply.consumed])
+                data = data[reply.consumed :]
+                await connection.send(reply.payload)
+                if reply.close:
+                    await _leave(connection)
                     return
-                data += more
-                continue
-            self._record(data[: reply.consumed])
-            data = data[reply.consumed :]
-            answered = True
-            await connection.send(reply.payload)
-            if reply.close:
-                return await _leave(connection)
+            more = await self._more(connection, idle=not data)
+            data += more
 
     async def _more(self, connection: Connection, *, idle: bool) -> bytes:
         task = asyncio.current_task()

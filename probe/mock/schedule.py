@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
@@ -111,16 +112,14 @@ def _loaded(text: str) -> object:
 
 
 def _parts(raw: object, faults: list[str]) -> tuple[list[object], object]:
-    repeat: object = None
-    if isinstance(raw, Mapping):
-        faults += [
-            f"{key}: unknown: schedule, repeat" for key in raw.keys() - {"schedule", "repeat"}
-        ]
-        raw, repeat = raw.get("schedule"), raw.get("repeat")
-    if not isinstance(raw, list) or not raw:
+    parts = raw if isinstance(raw, Mapping) else {"schedule": raw}
+    known = ("schedule", "repeat")
+    faults += [f"{key}: unknown: {', '.join(known)}" for key in parts if key not in known]
+    entries, repeat = map(parts.get, known)
+    if not isinstance(entries, list) or not entries:
         faults.append("a schedule is a list of entries: `- at: 10s`, `  mode: hang`")
         return [], repeat
-    return raw, repeat
+    return entries, repeat
 
 
 def _read_entry(raw: object, place: str, faults: list[str]) -> Entry | None:
@@ -170,7 +169,7 @@ def _read_seconds(value: object, place: str, faults: list[str]) -> float | None:
 
 
 def _check_times(entries: Sequence[Entry], repeat: float | None, faults: list[str]) -> None:
-    for index, (before, entry) in enumerate(zip(entries, entries[1:], strict=False), 1):
+    for index, (before, entry) in enumerate(pairwise(entries), 1):
         if entry.at < before.at:
             faults.append(f"[{index}].at: {entry.at:g}s is before {before.at:g}s")
     if repeat is not None and entries and repeat <= entries[-1].at:

@@ -30,19 +30,18 @@ def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def ratios(rows: Iterable[Ratio]) -> Iterator[str]:
-    return table(
-        ["ratio", "median", "rounds", "target"],
-        (
-            [
-                row.what,
-                f"{statistics.median(row.values):.2f}",
-                f"{min(row.values):.2f}-{max(row.values):.2f}",
-                f"<= {row.target:.2f}",
-            ]
-            for row in rows
-        ),
-    )
+def ratios(found: Iterable[Ratio]) -> Iterator[str]:
+    rows = [
+        [
+            ratio.what,
+            f"{statistics.median(ratio.values):.2f}",
+            f"{min(ratio.values):.2f}-{max(ratio.values):.2f}",
+            f"<= {ratio.target:.2f}",
+        ]
+        for ratio in found
+    ]
+    if rows:
+        yield from table(["ratio", "median", "rounds", "target"], rows)
 
 
 def milliseconds(seconds: float) -> str:

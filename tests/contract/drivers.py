@@ -1,4 +1,4 @@
-"""The five that must agree: the reference probe, blocking and asyncio, and the shell probe's forms."""
+"""The five that must agree: the reference probe, twice, and three forms of the shell probe."""
 
 import asyncio
 import time

@@ -98,7 +98,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("method", "path", "body", "status", "field", "value"), FAULTS)
-def test_faults(
+def test_faults(  # noqa: PLR0917
     mock: Mock, method: str, path: str, body: object, status: int, field: str, value: object
 ) -> None:
     found, answer = ask(mock, method, path, body)

@@ -110,6 +110,11 @@ def test_nothing_repeated_is_nothing() -> None:
     assert list(pieces(Step("send_repeat", b"", 10**15))) == []
 
 
+def read_to_end(client: socket.socket) -> None:
+    while client.recv(4096):
+        pass
+
+
 FIRST_BYTES = [
     ("healthy", b"HTTP/1.1 200 OK\r\n"),
     ("unhealthy", b"HTTP/1.1 500 "),
@@ -143,8 +148,7 @@ def test_first_bytes(name: str, expected: bytes) -> None:
 def test_ends_after_its_bytes(name: str) -> None:
     with Mock(mode=name) as mock, socket.create_connection((mock.host, mock.port), 5) as client:
         client.sendall(QUESTION)
-        while client.recv(4096):
-            pass
+        read_to_end(client)
 
 
 @pytest.mark.parametrize("name", ["reset-before", "reset-mid", "reset-after"])
@@ -152,8 +156,7 @@ def test_ends_with_a_reset(name: str) -> None:
     with Mock(mode=name) as mock, socket.create_connection((mock.host, mock.port), 5) as client:
         client.sendall(QUESTION)
         with pytest.raises(ConnectionResetError):
-            while client.recv(4096):
-                pass
+            read_to_end(client)
 
 
 @pytest.mark.parametrize("name", ["hang", "keep-alive"])
@@ -162,8 +165,7 @@ def test_stays_open(name: str) -> None:
         client.sendall(QUESTION)
         client.settimeout(0.3)
         with pytest.raises(TimeoutError):
-            while client.recv(4096):
-                pass
+            read_to_end(client)
 
 
 @pytest.mark.parametrize("probe", PROBES)

@@ -165,6 +165,13 @@ def test_flapping_goes_by_turns(mock: Mock) -> None:
     assert [line(mock) for _ in range(4)] == list(MODES["flapping"].lines) * 2
 
 
+def test_turns_begin_with_the_mode(mock: Mock) -> None:
+    """What fills the queue for mode backlog takes nobody's turn."""
+    for name in ["backlog", "flapping"]:
+        mock.set(name)
+    assert line(mock) == "healthy: 200"
+
+
 def test_script(mock: Mock) -> None:
     mock.set("script", [["read_request"], ["send_hex", b"HTTP/1.0 204\n".hex()], ["close"]])
     assert line(mock) == "unhealthy: status 204"
