@@ -13,7 +13,7 @@
   echo 'unhealthy: bash too old'
   exit 1
 }
-LC_ALL=C IFS='' log=${HEALTHCHECK_LOG-} heard='' signalled='' unknown='' wanted=''
+LC_ALL=C IFS='' FUNCNEST='' log=${HEALTHCHECK_LOG-} heard='' signalled='' unknown='' wanted=''
 code='[1-9][0-9][0-9]'
 set -f +o posix
 shopt -s lastpipe
@@ -135,22 +135,16 @@ for option; do
   fi
 done
 
-# usage: valid FIRST BYTES LENGTH
-#    ie: fault=port && valid '[1-9]' 0-9 5
-valid() {
-  local value=${!fault}
-  # shellcheck disable=SC2053 # they are patterns
-  [[ $value == $1* && $value != *[!$2]* && ${#value} -le $3 ]]
-}
-
 option=${unknown%.}
 seconds=${timeout%s}
-fault=host && valid '?' 0-9A-Za-z.:_- 253 \
-  && fault=port && valid '[1-9]' 0-9 5 && [[ $port -le 65535 ]] \
-  && fault=path && valid / '!-~' 2000 \
-  && fault=timeout && valid '[0-9]' 0-9.s 7 && [[ $seconds == *[1-9]* && $seconds != *@(s|.*.)* ]] \
+# The first of these that fails leaves its name in $fault.
+fault=host && [[ $host && $host != *[!0-9A-Za-z.:_-]* && ${#host} -le 253 ]] \
+  && fault=port && [[ $port == [1-9]* && $port != *[!0-9]* && ${#port} -le 5 && $port -le 65535 ]] \
+  && fault=path && [[ $path == /* && $path != *[!!-~]* && ${#path} -le 2000 ]] \
+  && fault=timeout && [[ $timeout == [0-9]* && $timeout != *[!0-9.s]* && ${#timeout} -le 7 ]] \
+  && [[ $seconds == *[1-9]* && $seconds != *@(s|.*.)* ]] \
   && fault=expect && { accepts 0 || (($? == 1)); } \
-  && fault=tls && valid '[01]' 01 1 \
+  && fault=tls && [[ $tls == [01] ]] \
   && fault=option && [[ ! $unknown ]] \
   && fault=''
 

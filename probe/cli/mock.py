@@ -1,5 +1,6 @@
 """`probe mock`: run the mock synchronizer, change its mode from afar, list the modes."""
 
+import contextlib
 import json
 import signal
 import threading
@@ -98,6 +99,8 @@ def run(
     """Run the mock until Ctrl-C or SIGTERM."""
     from probe.mock.server import Mock
 
+    if not tls and (cert or key):
+        raise UsageError("--cert and --key need --tls")
     steps = _read_script(script)
     _check_mode(mode, steps)
     mock = Mock(
@@ -121,7 +124,7 @@ def run(
 
 def _run_until_signal(mock: "Mock", kind: Kind) -> None:
     """Return when SIGTERM comes; Ctrl-C goes on to the boundary."""
-    from probe.mock.running import VERSION
+    from probe.mock.answers import VERSION
 
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
@@ -258,7 +261,8 @@ def _authority(host: str, port: int) -> str:
 
 
 def _log(request: "Request") -> None:
-    _say(request.data.decode("latin-1").encode("unicode_escape").decode())
+    with contextlib.suppress(OSError):  # who reads our stderr may be gone; the mock goes on
+        _say(request.data.decode("latin-1").encode("unicode_escape").decode())
 
 
 def _say(text: str) -> None:

@@ -9,10 +9,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from probe.mock.answers import PLAIN_TO_TLS
 from probe.mock.connection import Connection
 from probe.mock.connection import TLSConnection
 from probe.mock.connection import peek
 from probe.mock.connection import play
+from probe.mock.connection import read_at_least
 from probe.mock.faults import MODES
 from probe.mock.faults import Mode
 from probe.mock.faults import Port
@@ -20,16 +22,19 @@ from probe.mock.running import Running
 
 BACKLOG = 512
 KEPT_REQUESTS = 1000
+KEPT_BYTES = 65536
 _WATCHED_EACH = 0.05
 _LINGER = 0.5
 _FILLERS = 8
 _FILLED_WITHIN = 0.1
 _TLS_HANDSHAKE = b"\x16"
+# crypto/tls and net/http: what a record header looks like that is the start of a plain question
+_PLAIN = (b"GET /", b"HEAD ", b"POST ", b"PUT /", b"OPTIO")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What one connection asked: the bytes as they came, when (seconds since 1970)."""
+    """What one connection asked: when (seconds since 1970), the bytes as they came, up to 64 KiB."""
 
     at: float
     data: bytes
@@ -38,8 +43,8 @@ class Request:
 class Listener:
     """Listens where it is told to, loopback by default; its mode can be changed at any time.
 
-    A connection keeps to the end the mode that it was accepted in, except that one which is idle
-    after an answer is closed with a change of mode.
+    A connection goes on to its end as it was accepted, playing steps or giving answers; those come
+    from what holds when it asks. A change of mode closes the ones that are idle after an answer.
     """
 
     def __init__(  # noqa: PLR0913
@@ -223,11 +228,12 @@ class Listener:
         return connection
 
     async def _answer_in_plain(self, connection: Connection) -> None:
-        """What the TLS port of the real one says to a question that is not TLS."""
-        if data := await connection.receive():
-            self._record(data)
-            await connection.send(self._running.plain_on_tls)
-            await _leave(connection)
+        """As Go does on a TLS port: the first five bytes tell whether that was meant as HTTP."""
+        data = await read_at_least(len(_PLAIN[0]), connection)
+        self._record(data)
+        if data.startswith(_PLAIN):
+            await connection.send(PLAIN_TO_TLS)
+        await _leave(connection)
 
     async def _answer(self, connection: Connection, turn: int) -> None:
         data = await connection.receive()
@@ -240,6 +246,9 @@ class Listener:
                 if reply.close:
                     await _leave(connection)
                     return
+                await asyncio.sleep(
+                    0
+                )  # who has sent many questions at once leaves others their turn
             more = await self._more(connection, idle=not data)
             data += more
 
@@ -254,7 +263,7 @@ class Listener:
             self._idle.discard(task)
 
     def _record(self, data: bytes) -> None:
-        request = Request(time.time(), data)
+        request = Request(time.time(), data[:KEPT_BYTES])
         self.requests.append(request)
         self._on_request(request)
 

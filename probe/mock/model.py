@@ -206,7 +206,7 @@ def _last_tick(model: Model, now: float, period: float) -> float | None:
 
 def _storage(model: Model, now: float) -> Item:
     """Look at Redis as the real one does: 10 s after each look, errors forgotten hourly."""
-    last, errors, at = None, 0, model.started + STORAGE_PERIOD
+    last, errors, at = None, 0, _ready(model) + STORAGE_PERIOD
     hour = 0.0
     while at <= now:
         if (at - model.started) // HOUR > hour:

@@ -1,103 +1,131 @@
-"""The synchronizer that the mock plays: which state it is in at which time of its own clock."""
+"""The synchronizer that the mock plays: its state at a time of its own clock, and its answers."""
 
+import json
 import random
 import time
 from collections.abc import Callable
 from collections.abc import Mapping
-from typing import Any
 
 from probe.contract.verdict import Verdict
 from probe.mock import model as models
 from probe.mock.answers import Admin
 from probe.mock.answers import Reply
 from probe.mock.answers import answer
+from probe.mock.faults import MODES
 from probe.mock.faults import Mode
 from probe.mock.faults import Port
+from probe.mock.model import Model
+from probe.synchronizer.health import dump_application
+from probe.synchronizer.health import dump_dependencies
 
-VERSION = "5.12.4"
+KINDS = ("sync", "proxy")
 CONDITIONS = {"backend": ("ok", "500", "refused", "hang"), "redis": ("ok", "refused", "hang")}
-_PRESETS = {"healthy": models.settled, "unhealthy": models.unhealthy, "starting": models.starting}
-_PLAIN_ON_TLS = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+
+_PRESETS: dict[str, Callable[[str, float], Model]] = {
+    "healthy": models.settled,
+    "unhealthy": models.unhealthy,
+    "starting": models.starting,
+}
 
 
 class Running:
-    """The mode, and the model behind it, on a clock that goes `scale` times as fast as ours."""
+    """The mode, and the models behind it, on a clock that goes `scale` times as fast as ours.
 
-    plain_on_tls = _PLAIN_ON_TLS
+    A mode begins with new models, one for each of its turns; the conditions outlast it.
+    """
 
     def __init__(  # noqa: PLR0913
         self,
         kind: str,
-        mode: Mode,
+        mode: Mode = MODES["healthy"],
         *,
-        scale: float,
-        conditions: Mapping[str, str],
-        username: str,
-        password: str,
+        scale: float = 1.0,
+        conditions: Mapping[str, str | None] | None = None,
+        username: str = "",
+        password: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        if kind not in KINDS:
+            raise ValueError(f"kind {kind!r} is none of {', '.join(KINDS)}")
         self.kind = kind
-        self.conditions = dict(conditions)
-        self._began = time.time()
-        self._clock, self._zero, self._scale = clock, clock(), scale
-        self._turn = 0
+        self.mode = mode
+        self.conditions = dict.fromkeys(CONDITIONS, "ok")
+        self._credentials = (username, password)
+        self._clock, self._scale = clock, scale
+        self._zero, self._began = clock(), time.time()
+        self._turns = 0
+        self._models: list[Model] = []
+        self.change(**(conditions or {}))
         self.begin(mode)
 
-    def now(self):
+    @property
+    def now(self) -> float:
         return self._began + (self._clock() - self._zero) * self._scale
 
     def begin(self, mode: Mode) -> None:
+        now = self.now
         self.mode = mode
-        self._turn = 0
+        self._turns = 0
         self._models = [
-            models.with_conditions(
-                _PRESETS[p](self.kind, self.now()), now=self.now(), **self.conditions
-            )
-            for p in mode.presets
+            models.with_conditions(_PRESETS[preset](self.kind, now), now, **self.conditions)
+            for preset in mode.presets
         ]
 
-    def change(self, **c) -> None:
-        self.conditions |= {k: v for k, v in c.items() if v is not None}
-        self._models = [
-            models.with_conditions(m, now=self.now(), **self.conditions) for m in self._models
-        ]
+    def change(self, **conditions: str | None) -> None:
+        """Let backend and Redis behave otherwise from now on; None leaves one as it is."""
+        changed = {name: value for name, value in conditions.items() if value is not None}
+        for name, value in changed.items():
+            if value not in CONDITIONS[name]:
+                raise ValueError(f"{name} {value!r} is none of {', '.join(CONDITIONS[name])}")
+        self.conditions |= changed
+        now = self.now
+        self._models = [models.with_conditions(model, now, **changed) for model in self._models]
 
     def turn(self) -> int:
-        turn = self._turn
-        self._turn += 1
-        return turn
+        """Count a connection; returns which turn is its."""
+        self._turns += 1
+        return self._turns - 1
 
     @property
     def port(self) -> Port:
-        if self.mode.presets and not models.port_open(self._models[0], self.now()):
+        if self._models and not models.port_open(self._models[0], self.now):
             return Port.CLOSED
         return self.mode.port
 
     @property
     def expected(self) -> str:
-        if not self.mode.presets:
-            return self.mode.lines[self._turn % len(self.mode.lines)] if self.mode.lines else ""
-        if self.port is Port.CLOSED:
-            return Verdict("refused").line
-        return Verdict(
-            "200"
-            if models.healthy(self._models[self._turn % len(self._models)], self.now())
-            else "status 500"
-        ).line
+        """The line that a probe prints which is let in now; empty where only a script knows it."""
+        if self._models:
+            healthy = models.healthy(self._model(self._turns), self.now)
+            return Verdict("200" if healthy else "status 500").line
+        return self.mode.lines[0] if self.mode.lines else ""
+
+    def _model(self, turn: int) -> Model:
+        return self._models[turn % len(self._models)]
 
     def answer(self, data: bytes, turn: int) -> Reply | None:
-        if not self._models:
-            return None
-        return answer(
-            data,
-            Admin(self._models[turn % len(self._models)]),
-            now=self.now(),
-            shuffle=random.shuffle,
-        )
+        """Answer the first request in *data*; None where more of it is needed."""
+        if not self._models:  # the mode has changed under this connection
+            return Reply(b"", len(data), close=True)
+        admin = Admin(self._model(turn), *self._credentials)
+        reply = answer(data, admin, now=self.now, shuffle=random.shuffle)
+        if reply is not None and reply.action == "stop":
+            self._models = [models.stop(model, self.now) for model in self._models]
+        return reply
 
-    def described(self) -> dict[str, Any]:
-        return {
+    def described(self) -> dict[str, object]:
+        """Return the state as JSON has it: the health as the next to ask gets it."""
+        state: dict[str, object] = {
             "kind": self.kind,
-            "port_open": self.port is Port.OPEN,
-            "healthy": models.healthy(self._models[0], self.now()),
+            "mode": self.mode.name,
+            "now": self.now,
+            "port": self.port.value,
+            "application": None,
+            "dependencies": None,
         }
+        if self._models:
+            model = self._model(self._turns)
+            state["application"] = json.loads(dump_application(models.health(model, self.now)))
+            dependencies = models.dependencies(model, self.now)
+            state["dependencies"] = json.loads(dump_dependencies(dependencies))
+        return state

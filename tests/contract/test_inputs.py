@@ -211,6 +211,11 @@ def test_fault_in_process(arguments: Arguments, variables: Variables, fault: str
 
 # --- what is valid --------------------------------------------------------------------------------
 
+EMPTY = [
+    *(OURS.format(name) for name in ("HOST", "PORT", "PATH", "TIMEOUT", "EXPECT", "TLS")),
+    *(SYNC.format(name) for name in ("PORT", "TLS_ENABLED")),
+    *(PROXY.format(name) for name in ("PORT", "TLS_ENABLED")),
+]
 VALID: list[tuple[Arguments, Variables, Target]] = [
     ([], {}, Target("127.0.0.1", 3010, "/health/application", 3.0, "200", None)),
     (["--host", "a" * 253], {}, Target(host="a" * 253)),
@@ -232,9 +237,7 @@ VALID: list[tuple[Arguments, Variables, Target]] = [
     (["--tls", "--ca=c", "--cert=d", "--key=e", "--server-name=n", "--insecure"], {},
      Target(tls=TLS("c", "d", "e", "n", insecure=True))),
     (["--ca", "c"], {}, Target()),
-    ([], {name: "" for name in ("HEALTHCHECK_HOST", "HEALTHCHECK_PORT", "HEALTHCHECK_PATH",
-                                "HEALTHCHECK_TIMEOUT", "HEALTHCHECK_EXPECT", "HEALTHCHECK_TLS",
-                                SYNC.format("PORT"), PROXY.format("TLS_ENABLED"))}, Target()),
+    ([], dict.fromkeys(EMPTY, ""), Target()),
     ([], {"HEALTHCHECK_PORT": LINKS[0], SYNC.format("PORT"): LINKS[1]}, Target()),
 ]  # fmt: skip
 
@@ -244,24 +247,33 @@ def test_valid_in_process(arguments: Arguments, variables: Variables, target: Ta
     assert target_of(arguments, variables) == target
 
 
-def traced_by_bash(arguments: Arguments, variables: Variables) -> dict[str, str]:
-    """Return each input as the shell probe checks it, from bash's own trace, and stop there."""
-    command = ["/bin/bash", "-p", "-x", str(SCRIPT), *arguments, "--stop-here"]
+# Runs the script with a trace whose every line tells the inputs.
+TRACING = r"""
+PS4=$'@ ${host-} ${port-} ${path-} ${timeout-} ${expect-} ${tls-}\n'
+script=$1
+shift
+set -x
+. "$script"
+"""
+
+
+def traced_by_bash(arguments: Arguments, variables: Variables) -> list[str]:
+    """Return the inputs as the shell probe has them at its end; an unknown option stops it there."""
+    command = ["/bin/bash", "-p", "-c", TRACING, "trace", str(SCRIPT), *arguments, "--stop-here"]
     trace = run(command, env=ENVIRONMENT | variables).stderr
-    found = re.findall(r"(?m)^\+ check (\w+) .*\n\+ local value=(.*)$", trace)
-    return {name: value.strip("'") for name, value in found}
+    lines = re.findall(r"(?m)^@+ (\S+ \S+ \S+ \S+ \S+ [01])$", trace)
+    return lines[-1].split()
 
 
-def texts_of(target: Target, timeout: str) -> dict[str, str]:
-    texts = {name: str(getattr(target, name)) for name in ("host", "port", "path")}
-    return {**texts, "timeout": timeout, "tls": str(int(target.tls is not None))}
+def texts_of(target: Target, timeout: str) -> list[str]:
+    tls = str(int(target.tls is not None))
+    return [target.host, str(target.port), target.path, timeout, target.expect, tls]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "variables", "target"),
-    [row for row in VALID if "--ca=c" not in row[0] and "--ca" not in row[0]],
-    ids=named,
-)
+IN_BASH = [row for row in VALID if not any(argument.startswith("--ca") for argument in row[0])]
+
+
+@pytest.mark.parametrize(("arguments", "variables", "target"), IN_BASH, ids=named)
 def test_valid_in_bash(arguments: Arguments, variables: Variables, target: Target) -> None:
     """The shell probe finds the same values, defaults included."""
     timeout = arguments[1] if "--timeout" in arguments else "3"
@@ -336,8 +348,9 @@ PORTS: list[tuple[Arguments, Variables]] = [
     ([], {"HEALTHCHECK_PORT": "PORT", SYNC.format("PORT"): "1"}),
     ([], {SYNC.format("PORT"): "PORT", PROXY.format("PORT"): "1"}),
     ([], {PROXY.format("PORT"): "PORT"}),
-    ([], {"HEALTHCHECK_PORT": LINKS[0], SYNC.format("PORT"): LINKS[0], PROXY.format("PORT"): "PORT"}),
-]  # fmt: skip
+    ([], {"HEALTHCHECK_PORT": LINKS[0], PROXY.format("PORT"): "PORT"}),
+    ([], {"HEALTHCHECK_PORT": "", SYNC.format("PORT"): LINKS[1], PROXY.format("PORT"): "PORT"}),
+]
 
 
 @pytest.mark.parametrize(("arguments", "variables"), PORTS, ids=named)
@@ -422,8 +435,8 @@ TLS_ASKED: list[tuple[Arguments, Variables, bool]] = [
 
 @pytest.mark.parametrize(("arguments", "variables", "tls"), TLS_ASKED, ids=named)
 def test_tls(probe: list[str], arguments: Arguments, variables: Variables, tls: bool) -> None:  # noqa: FBT001
-    """The server speaks plain HTTP: who is asked for TLS says `tls`, either way of failing at it."""
-    with playing(STEPS) as played:
+    """The server speaks plain HTTP: asked for TLS, each fails in its own way, saying `tls`."""
+    with playing((["send_hex", OK.hex()], ["hang"])) as played:
         result = run([*probe, f"--port={played.port}", *arguments], env=ENVIRONMENT | variables)
 
     asked = (1, "unhealthy: tls (only probe check speaks TLS)")

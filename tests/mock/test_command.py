@@ -101,6 +101,7 @@ USAGE = [
     pytest.param(["run", "--mode", "helthy"], "'helthy' is no mode: healthy, ", id="mode"),
     pytest.param(["run", "--mode", "script"], "mode script needs a script", id="no script"),
     pytest.param(["run", "--schedule", "/none"], "cannot read /none: ", id="no file"),
+    pytest.param(["run", "--cert", "/none"], "--cert and --key need --tls", id="no TLS"),
     pytest.param(["run", "--tls", "--cert", "/none"], "cannot use /none", id="no certificate"),
     pytest.param(["set", "helthy", "--control", "x:1"], "'helthy' is no mode: ", id="set: mode"),
     pytest.param(["set", "--control", "x:1"], "nothing to set: MODE", id="set: nothing"),

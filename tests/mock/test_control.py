@@ -69,9 +69,12 @@ def test_requests(mock: Mock) -> None:
 def test_health(mock: Mock) -> None:
     status, answer = ask(mock, "GET", "/health")
     assert status == 200
-    assert answer["kind"] == "sync"
-    assert answer["port_open"] is True
-    assert answer["healthy"] is True
+    assert (answer["kind"], answer["mode"], answer["port"]) == ("sync", "healthy", "open")
+    assert answer["application"]["healthy"] is True
+    assert answer["dependencies"]["serviceStatus"] == "healthy"
+    mock.set("refuse")
+    _, answer = ask(mock, "GET", "/health")
+    assert (answer["port"], answer["application"]) == ("closed", None)
 
 
 FAULTS = [

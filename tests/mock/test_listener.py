@@ -87,6 +87,21 @@ def test_keep_alive_and_pipelining(mock: Mock) -> None:
     assert [request.data for request in mock.requests] == [QUESTION, QUESTION, LAST_QUESTION]
 
 
+def test_many_questions_at_once_delay_nobody(mock: Mock) -> None:
+    with connect(mock) as client:
+        client.settimeout(0.5)
+        with suppress(TimeoutError):
+            client.sendall(QUESTION * 20_000)
+        assert line(mock) == "healthy: 200"
+
+
+def test_a_large_question_is_kept_in_part(mock: Mock) -> None:
+    with connect(mock) as client:
+        client.sendall(QUESTION[:-2] + b"X: " + b"a" * (2 << 20) + b"\r\n\r\n")
+        assert answers_until_end(client).startswith(b"HTTP/1.1 431 ")
+    assert [len(request.data) for request in mock.requests] == [65536]
+
+
 def test_a_question_byte_by_byte(mock: Mock) -> None:
     with connect(mock) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -222,22 +237,64 @@ def test_half_a_handshake_and_none(tls_mock: Mock) -> None:
         assert answers_until_end(client).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+def test_a_plain_question_that_is_no_http(tls_mock: Mock) -> None:
+    with connect(tls_mock) as client:
+        client.sendall(b"PING\r\n")
+        assert answers_until_end(client) == b""
+
+
 def test_sticky_500_on_a_fast_clock() -> None:
-    """A backend that hangs stops the sync loops; mended, the answer stays 500 as the real one's."""
-    with Mock(time_scale=3000, backend="hang") as mock:
+    """Redis gone stops a sync loop; mended, the answer stays 500 as the real one's does."""
+    with Mock(time_scale=600, redis="refused") as mock:
+        assert mock.expected == "healthy: 200"
         _wait_for(mock, "unhealthy: status 500")
         assert line(mock) == "unhealthy: status 500"
-        mock.conditions(backend="ok")
+        mock.conditions(redis="ok")
+        time.sleep(0.5)
         assert line(mock) == "unhealthy: status 500"
 
 
-def test_a_proxy_opens_its_port_after_its_first_sync() -> None:
-    with Mock(kind="proxy", mode="starting", backend="hang") as mock:
-        assert line(mock).startswith("unhealthy: refused")
-        assert mock.expected == line(mock)
-        mock.conditions(backend="ok")
-        _wait_for(mock, "healthy: 200")
+def test_conditions_outlast_the_mode() -> None:
+    with Mock(time_scale=600, redis="refused") as mock:
+        mock.set("hang")
+        mock.set("healthy")
+        _wait_for(mock, "unhealthy: status 500")
+
+
+def test_wrong_conditions_and_kinds(mock: Mock) -> None:
+    with pytest.raises(ValueError, match="redis 'down' is none of ok, refused, hang"):
+        mock.conditions(redis="down")
+    with pytest.raises(ValueError, match="backend '200' is none of ok, 500, refused, hang"):
+        Mock(backend="200")
+    with pytest.raises(ValueError, match="kind 'agent' is none of sync, proxy"):
+        Mock(kind="agent")
+
+
+def test_a_proxy_that_starts_has_its_port_closed() -> None:
+    with Mock(kind="proxy", mode="starting") as mock:
+        assert mock.expected.startswith("unhealthy: refused")
+        assert line(mock) == mock.expected
+        mock.set("healthy")
         assert line(mock) == "healthy: 200"
+
+
+def test_a_graceful_stop_closes_the_port(mock: Mock) -> None:
+    with connect(mock) as client:
+        client.sendall(b"GET /shutdown/stop/graceful HTTP/1.0\r\n\r\n")
+        assert answers_until_end(client).startswith(b"HTTP/1.0 200 OK\r\n")
+    refused = MODES["refuse"].verdict
+    _wait_for(mock, refused)
+    assert line(mock) == refused
+    mock.set("healthy")
+    assert line(mock) == "healthy: 200"
+
+
+def test_basic_auth_leaves_health_open() -> None:
+    with Mock(username="admin", password="secret") as mock:
+        assert line(mock) == "healthy: 200"
+        with connect(mock) as client:
+            client.sendall(b"GET /info/version HTTP/1.0\r\n\r\n")
+            assert answers_until_end(client).startswith(b"HTTP/1.0 401 ")
 
 
 def _wait_for(mock: Mock, expected: str, seconds: float = 20.0) -> None:
