@@ -151,7 +151,7 @@ fault=host && [[ $host && $host != *[!0-9A-Za-z.:_-]* && ${#host} -le 253 ]] \
 # status 1: the worker has ended; above 128: the deadline has passed; 0: a signal came first.
 [[ $fault || $tls == 1 ]] || {
   ask | {
-    [[ $signalled ]] || read -rN 999 -t "$seconds" heard
+    [[ $signalled ]] || read -rN 9999 -t "$seconds" heard
     status=$?
     ((status == 1)) || kill -KILL %1
   }

@@ -16,8 +16,8 @@ from urllib.parse import unquote_to_bytes
 from probe.mock import model as models
 from probe.mock.model import Model
 from probe.synchronizer.health import ApplicationHealth
-from probe.synchronizer.health import dump_application
-from probe.synchronizer.health import dump_dependencies
+from probe.synchronizer.health import write_application
+from probe.synchronizer.health import write_dependencies
 
 VERSION = "5.12.4"
 PLAIN_TO_TLS = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
@@ -243,7 +243,7 @@ def _application(admin: Admin, now: float, shuffle: Shuffle) -> Content:
     shuffle(counters)
     rest = [item for item in health.items if item.name == "Storage"]
     items = (*counters, *rest)
-    body = dump_application(ApplicationHealth(health.healthy, health.healthy_since, items))  # type: ignore[arg-type]
+    body = write_application(ApplicationHealth(health.healthy, health.healthy_since, items))  # type: ignore[arg-type]
     return _json(body, 200 if health.healthy else 500)
 
 
@@ -258,7 +258,7 @@ Handler = Callable[[Admin, float, Shuffle], Content]
 ROUTES: dict[str, Handler] = {
     "/health/application": _application,
     "/health/dependencies": lambda admin, now, _: _json(
-        dump_dependencies(models.dependencies(admin.model, now))
+        write_dependencies(models.dependencies(admin.model, now))
     ),
     "/info/version": lambda *_: _json(f'{{"version":"{VERSION}"}}'.encode()),
     "/info/ping": lambda *_: _text("pong"),

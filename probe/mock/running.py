@@ -15,8 +15,8 @@ from probe.mock.faults import MODES
 from probe.mock.faults import Mode
 from probe.mock.faults import Port
 from probe.mock.model import Model
-from probe.synchronizer.health import dump_application
-from probe.synchronizer.health import dump_dependencies
+from probe.synchronizer.health import write_application
+from probe.synchronizer.health import write_dependencies
 
 KINDS = ("sync", "proxy")
 CONDITIONS = {"backend": ("ok", "500", "refused", "hang"), "redis": ("ok", "refused", "hang")}
@@ -125,7 +125,7 @@ class Running:
         }
         if self._models:
             model = self._model(self._turns)
-            state["application"] = json.loads(dump_application(models.health(model, self.now)))
+            state["application"] = json.loads(write_application(models.health(model, self.now)))
             dependencies = models.dependencies(model, self.now)
-            state["dependencies"] = json.loads(dump_dependencies(dependencies))
+            state["dependencies"] = json.loads(write_dependencies(dependencies))
         return state

@@ -258,10 +258,10 @@ set -x
 
 
 def traced_by_bash(arguments: Arguments, variables: Variables) -> list[str]:
-    """Return the inputs as the shell probe has them at its end; an unknown option stops it there."""
+    """Return the inputs as the shell probe has them when an unknown option stops it."""
     command = ["/bin/bash", "-p", "-c", TRACING, "trace", str(SCRIPT), *arguments, "--stop-here"]
     trace = run(command, env=ENVIRONMENT | variables).stderr
-    lines = re.findall(r"(?m)^@+ (\S+ \S+ \S+ \S+ \S+ [01])$", trace)
+    lines: list[str] = re.findall(r"(?m)^@+ (\S+ \S+ \S+ \S+ \S+ [01])$", trace)
     return lines[-1].split()
 
 
