@@ -7,6 +7,8 @@ look-up waits for it at exit. So it runs in a daemon thread of ours, and a numer
 import socket
 from collections.abc import Callable
 
+from probe.client.failures import CheckFailedError
+
 Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
 
 
@@ -29,7 +31,10 @@ def look_up(host: str, port: int) -> list[Address]:
 
 
 def start_look_up(host: str, port: int, done: Callable[[list[Address] | OSError], None]) -> None:
-    """Look up in a daemon thread, which calls *done* there with the addresses or the error."""
+    """Look up in a daemon thread, which calls *done* there with the addresses or the error.
+
+    Raises CheckFailedError where no thread can be had.
+    """
     import threading  # noqa: PLC0415 # a numeric host needs none
 
     def run() -> None:
@@ -39,7 +44,11 @@ def start_look_up(host: str, port: int, done: Callable[[list[Address] | OSError]
             result = error
         done(result)
 
-    threading.Thread(target=run, name=f"look-up {host}", daemon=True).start()
+    thread = threading.Thread(target=run, name=f"look-up {host}", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as error:  # no free pid
+        raise CheckFailedError("internal") from error
 
 
 def look_up_within(host: str, port: int, seconds: float) -> list[Address]:

@@ -1,7 +1,8 @@
-"""The bytes of the admin port's answers, as a pure function of the request's bytes and the state.
+"""What the admin port of split-sync and split-proxy 5.12.4 answers, byte for byte. Pure.
 
-Go's net/http reads and frames (server.go, request.go, textproto/reader.go), gin routes; both are
-followed where a health check, or a person with curl, can see it. Recorded answers are the test.
+Routes are those of gin 1.10 as upstream's splitio/admin registers them; the framing is that of Go's
+net/http (server.go, chunkWriter.writeHeader). Each rule was compared with recordings of the real
+programs where there is one.
 """
 
 import base64
@@ -9,336 +10,419 @@ import re
 from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
-from urllib.parse import unquote_to_bytes
+from typing import Any
+from urllib.parse import quote
 
 from probe.mock import model as models
-from probe.mock.model import Model
+from probe.mock.config import CONFIGS
+from probe.mock.gohttp import MoreNeededError
+from probe.mock.gohttp import RefusedError
+from probe.mock.gohttp import Request
+from probe.mock.gohttp import read_body
+from probe.mock.gohttp import read_request
 from probe.synchronizer.health import ApplicationHealth
+from probe.synchronizer.health import DependenciesHealth
+from probe.synchronizer.health import Item
 from probe.synchronizer.health import write_application
 from probe.synchronizer.health import write_dependencies
+from probe.synchronizer.health import write_json
 
 VERSION = "5.12.4"
 PLAIN_TO_TLS = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
-"""What a TLS port says to a plain question; to what does not look like HTTP it says nothing."""
+BUFFERED = 2048
+"""A longer body gets no Content-Length (server.go, bufferBeforeChunkingSize)."""
+_LOOKS_LIKE_HTTP = (b"GET /", b"HEAD ", b"POST ", b"PUT /", b"OPTIO")
+"""What a TLS port answers in plain (server.go, tlsRecordHeaderLooksLikeHTTP)."""
+_TLS_RECORD_HEADER = 5
 
-HEADER_LIMIT = (1 << 20) + 4096  # server.go: DefaultMaxHeaderBytes plus slop
-CHUNK_FROM = 2048  # server.go: bufferBeforeChunkingSize
-BODY_LIMIT = 256 << 10  # server.go: maxPostHandlerReadBytes
-
-JSON = "application/json; charset=utf-8"
-TEXT = "text/plain; charset=utf-8"
-STATUS = {
-    200: "OK",
-    301: "Moved Permanently",
-    400: "Bad Request",
-    401: "Unauthorized",
-    404: "Not Found",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-    505: "HTTP Version Not Supported",
-}
-
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
-_HOST = re.compile(rb"[A-Za-z0-9!$%&'()*+,\-.:;=\[\]_~]*")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
-_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-
-Shuffle = Callable[[list[object]], None]
+Shuffle = Callable[[list[Item]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """What the admin server answers from."""
+    """The state of the synchronizer, as its admin port shows it; `uptime` is in seconds.
 
-    model: Model
+    `tls` means that the port speaks TLS and that the bytes asked about came in plain. `config` is
+    what /info/config tells, None the defaults.
+    """
+
+    health: ApplicationHealth
+    dependencies: DependenciesHealth
+    kind: str = "sync"
     username: str = ""
     password: str = ""
+    version: str = VERSION
+    uptime: float = 0.0
+    tls: bool = False
+    config: Mapping[str, Any] | None = None
 
     @property
-    def guarded(self) -> bool:
-        return bool(self.username and self.password)
+    def authorization(self) -> str:
+        """The one header that opens /admin, /info, /shutdown; "" leaves them open (upstream)."""
+        if not self.username or not self.password:
+            return ""
+        both = f"{self.username}:{self.password}".encode()
+        return f"Basic {base64.b64encode(both).decode()}"
+
+
+def admin(
+    model: models.Model, now: float, wall: models.Wall = models.unix, *, tls: bool = False
+) -> Admin:
+    """Return what the admin port of *model* shows at the time *now* of its clock."""
+    return Admin(
+        health=models.health(model, now, wall),
+        dependencies=models.dependencies(model, now, wall),
+        kind=model.kind,
+        username=model.settings.username,
+        password=model.settings.password,
+        uptime=models.uptime(model, now),
+        tls=tls,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Bytes to send, how many of the request's were used, and what comes after.
+    """The answer to one request: its bytes, how many of the question's it took, and what then.
 
-    `action` is "stop" where the question was to end the process.
+    After `close` nothing more of the question counts. `action` "stop" asks to end the process.
     """
 
     payload: bytes
     consumed: int
     close: bool
-    action: str = ""
+    action: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request's head; `minor` is the version's part after the dot."""
+def answer(data: bytes, state: Admin, *, now: float, shuffle: Shuffle) -> Reply | None:
+    """Answer the first request in *data*; None while it is not whole, as the real one waits on.
 
-    method: str
-    target: str
-    minor: int
-    fields: Mapping[str, list[str]]
-    http2: bool = False
-
-    @property
-    def keeps(self) -> bool:
-        """Whether the connection stays, by the client's wish (RFC 9112, 9.3)."""
-        wishes = ",".join(self.fields.get("connection", [])).lower().split(",")
-        tokens = {wish.strip() for wish in wishes}
-        if self.http2 or "close" in tokens:
-            return False
-        return self.minor > 0 or "keep-alive" in tokens
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What a route gives: status, its own fields, body."""
-
-    status: int
-    fields: tuple[tuple[str, str], ...]
-    body: bytes = b""
-    action: str = ""
-
-
-class RefusedError(Exception):
-    """net/http refuses the request before any route sees it: status and text."""
-
-    def __init__(self, status: int, text: str = "") -> None:
-        super().__init__(f"{status} {STATUS[status]}" + (f": {text}" if text else ""))
-
-
-def answer(data: bytes, admin: Admin, *, now: float, shuffle: Shuffle) -> Reply | None:
-    """Answer the first request in *data*; None where more of it is needed.
-
-    *now* is UNIX time in seconds; *shuffle* orders a list anew in place, as Go's maps do.
+    *now* is UNIX time; *shuffle* brings a list into random order, like random.shuffle.
     """
+    if state.tls:
+        return _answer_in_plain(data)
     try:
-        head, end = _split_head(data)
-        request = _read_head(head) if head else None
-        if request is None:
-            return None
-        end = _body_end(request, data, end)
-    except RefusedError as refusal:
-        return Reply(_refusal(str(refusal)), len(data), close=True)
-    if end is None:
+        request = read_request(data)
+        return _respond(request, data, _handle(request, state, shuffle), now)
+    except MoreNeededError:
         return None
-    content = _route(request, admin, now, shuffle)
-    payload, keeps = _frame(request, content, now)
-    return Reply(payload, end, close=not keeps, action=content.action)
+    except RefusedError as error:
+        return Reply(error.payload, len(data), close=True)
 
 
-def _refusal(text: str) -> bytes:
-    return (
-        f"HTTP/1.1 {text}\r\nContent-Type: {TEXT}\r\nConnection: close\r\n\r\n{text}"
-    ).encode()
+def _answer_in_plain(data: bytes) -> Reply | None:
+    """Five bytes are read; what does not look like HTTP gets no answer at all."""
+    if len(data) < _TLS_RECORD_HEADER:
+        return None
+    payload = PLAIN_TO_TLS if data.startswith(_LOOKS_LIKE_HTTP) else b""
+    return Reply(payload, len(data), close=True)
 
 
-# --- reading, as net/http does
+# Handlers.
 
 
-def _split_head(data: bytes) -> tuple[list[bytes], int]:
-    """Return the head's lines and where it ends; no lines where it is not whole yet."""
-    lines: list[bytes] = []
-    at = 0
-    while (line_end := data.find(b"\n", at)) >= 0:
-        line = data[at:line_end].removesuffix(b"\r")
-        at = line_end + 1
-        if not line and lines:
-            return lines, at
-        lines.append(line)
-        if len(lines) == 1:
-            _read_request_line(line)
-        if at > HEADER_LIMIT:
-            break
-    if len(data) > HEADER_LIMIT:
-        raise RefusedError(431)
-    return [], 0
+@dataclass(frozen=True, slots=True)
+class _Response:
+    """What a handler said: headers as it set them, and a body whose type may be guessed."""
+
+    status: str
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    guessed: str = ""
+    action: str | None = None
 
 
-def _read_request_line(line: bytes) -> tuple[str, str, int, bool]:
-    method, space, rest = line.partition(b" ")
-    target, second, version = rest.partition(b" ")
-    found = _VERSION.fullmatch(version)
-    if not (space and second and _TOKEN.fullmatch(method) and found):
-        raise RefusedError(400)
-    http2 = line == b"PRI * HTTP/2.0"
-    text = target.decode("latin-1")
-    if not http2 and method != b"CONNECT":
-        _check_target(text)
-    if not http2 and found[1] != b"1":
-        raise RefusedError(505, "unsupported protocol version")
-    return method.decode("ascii"), text, int(found[2]), http2
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What a handler gets: the state, the path's parameter, randomness."""
+
+    state: Admin
+    parameter: str
+    shuffle: Shuffle
 
 
-def _check_target(target: str) -> None:
-    """Refuse what url.ParseRequestURI refuses."""
-    path = _SCHEME.sub("", target).partition("?")[0]
-    control = any(ord(c) < 0x20 or ord(c) == 0x7F for c in target)  # noqa: PLR2004
-    if target != "*" and (not target.startswith("/") and not _SCHEME.match(target)):
-        raise RefusedError(400)
-    if control or _BAD_ESCAPE.search(path):
-        raise RefusedError(400)
+_OK = "200 OK"
+_JSON = {"Content-Type": "application/json; charset=utf-8"}
+_TEXT = {"Content-Type": "text/plain; charset=utf-8"}
+_NOT_FOUND = _Response("404 Not Found", b"404 page not found", {"Content-Type": "text/plain"})
+_UNAUTHORIZED = _Response(
+    "401 Unauthorized", headers={"Www-Authenticate": 'Basic realm="Authorization Required"'}
+)
+_EXPECTATION_FAILED = _Response("417 Expectation Failed", headers={"Connection": "close"})
+_SERVER_OPTIONS = _Response(_OK, headers={"Content-Length": "0"})
 
 
-def _read_head(lines: list[bytes]) -> Request:
-    method, target, minor, http2 = _read_request_line(lines[0])
-    fields: dict[str, list[str]] = {}
-    for line in lines[1:]:
-        name, colon, value = line.partition(b":")
-        if not colon or not _TOKEN.fullmatch(name):
-            raise RefusedError(400)
-        fields.setdefault(name.decode().lower(), []).append(value.strip(b" \t").decode("latin-1"))
-    request = Request(method, target, minor, fields, http2)
-    _check_host(request)
-    return request
+def _application(question: _Question) -> _Response:
+    health = question.state.health
+    loops = [item for item in health.items if item.name != "Storage"]
+    storage = [item for item in health.items if item.name == "Storage"]
+    question.shuffle(loops)
+    body = write_application(replace(health, items=(*loops, *storage)))
+    return _Response(_OK if health.healthy else "500 Internal Server Error", body, _JSON)
 
 
-def _check_host(request: Request) -> None:
-    hosts = request.fields.get("host", [])
-    if len(hosts) > 1:
-        raise RefusedError(400, "too many Host headers")
-    if request.minor >= 1 and not hosts and not request.http2 and request.method != "CONNECT":
-        raise RefusedError(400, "missing required Host header")
-    if hosts and not _HOST.fullmatch(hosts[0].encode("latin-1")):
-        raise RefusedError(400, "malformed Host header")
+def _dependencies(question: _Question) -> _Response:
+    return _Response(_OK, write_dependencies(question.state.dependencies), _JSON)
 
 
-def _body_end(request: Request, data: bytes, head_end: int) -> int | None:
-    """Return where the request's body ends, None where it has not all come."""
-    lengths = set(request.fields.get("content-length", []))
-    if not lengths:
-        return head_end
-    if len(lengths) > 1 or not min(lengths).isascii() or not min(lengths).isdigit():
-        raise RefusedError(400)
-    length = min(int(min(lengths)[:12]), BODY_LIMIT)
-    return head_end + length if len(data) >= head_end + length else None
+def _json(document: Mapping[str, Any]) -> _Response:
+    return _Response(_OK, write_json(dict(document)), _JSON)
 
 
-# --- routing, as gin does
+def _uptime(question: _Question) -> _Response:
+    return _json({"uptime": format_duration(question.state.uptime)})
 
 
-def _path(target: str) -> str:
-    """Return the decoded path, which gin routes by."""
-    path = _SCHEME.sub("", target).partition("?")[0]
-    return unquote_to_bytes(path).decode("utf-8", "replace")
+def _version(question: _Question) -> _Response:
+    return _json({"version": question.state.version})
 
 
-def _json(body: bytes, status: int = 200) -> Content:
-    return Content(status, (("Content-Type", JSON),), body)
+def _ping(_question: _Question) -> _Response:
+    return _Response(_OK, b"pong", _TEXT)
 
 
-def _text(body: str, status: int = 200, action: str = "") -> Content:
-    return Content(status, (("Content-Type", TEXT),), body.encode(), action)
+def _config(question: _Question) -> _Response:
+    state = question.state
+    return _json({"config": CONFIGS[state.kind] if state.config is None else state.config})
 
 
-def _application(admin: Admin, now: float, shuffle: Shuffle) -> Content:
-    health = models.health(admin.model, now)
-    # A Go map of counters comes in a random order; Storage is appended after it.
-    counters: list[object] = [item for item in health.items if item.name != "Storage"]
-    shuffle(counters)
-    rest = [item for item in health.items if item.name == "Storage"]
-    items = (*counters, *rest)
-    body = write_application(ApplicationHealth(health.healthy, health.healthy_since, items))  # type: ignore[arg-type]
-    return _json(body, 200 if health.healthy else 500)
+_STOPS = {"graceful": "", "force": "force"}
 
 
-def _uptime(admin: Admin, now: float) -> str:
-    seconds = int(now - admin.model.started)
-    hours, minutes = divmod(seconds // 60, 60)
-    text = f"{hours}h" if hours else ""
-    return text + (f"{minutes}m" if hours or minutes else "") + f"{seconds % 60}s"
+def _stop(question: _Question) -> _Response:
+    """Upstream writes what it stops with only for `force`, and no word that it does not know."""
+    if question.parameter not in _STOPS:
+        return _Response("400 Bad Request", b"Invalid sign type: ", _TEXT)
+    said = f"Signal has been sent: {_STOPS[question.parameter]}"
+    return _Response(_OK, said.encode(), _TEXT, action="stop")
 
 
-Handler = Callable[[Admin, float, Shuffle], Content]
-ROUTES: dict[str, Handler] = {
-    "/health/application": _application,
-    "/health/dependencies": lambda admin, now, _: _json(
-        write_dependencies(models.dependencies(admin.model, now))
-    ),
-    "/info/version": lambda *_: _json(f'{{"version":"{VERSION}"}}'.encode()),
-    "/info/ping": lambda *_: _text("pong"),
-    "/info/uptime": lambda admin, now, _: _json(f'{{"uptime":"{_uptime(admin, now)}"}}'.encode()),
-    "/info/config": lambda *_: _json(b'{"config":{}}'),
-    "/admin/dashboard": lambda *_: Content(
-        200, (("Content-Type", "text/html; charset=utf-8"),), b"<html></html>"
-    ),
-}
-_STOPS = {
-    "graceful": _text("Signal has been sent: ", action="stop"),
-    "force": _text("Signal has been sent: force", action="stop"),
-}
-_STOP = "/shutdown/stop/"
-_GUARDED = ("/info/", "/admin/", "/shutdown/")
+def _dashboard(question: _Question) -> _Response:
+    """A stand-in, above the size from which an answer comes in chunks, like the real one."""
+    title = f"Split {question.state.kind.capitalize()} {question.state.version}"
+    body = f"<!DOCTYPE html>\n<html><head><title>{title}</title></head><body></body></html>\n"
+    return _Response(_OK, body.ljust(BUFFERED + 1).encode(), guessed="text/html; charset=utf-8")
 
 
-def _handler(path: str) -> Handler | None:
-    sign = path.removeprefix(_STOP)
-    if path.startswith(_STOP) and sign and "/" not in sign:
-        return lambda *_: _STOPS.get(sign, _text("Invalid sign type: ", 400))
-    return ROUTES.get(path)
+def _stats(question: _Question) -> _Response:
+    return _json({"uptime": int(question.state.uptime), "healthy": question.state.health.healthy})
 
 
-def _route(request: Request, admin: Admin, now: float, shuffle: Shuffle) -> Content:
-    path = _path(request.target)
-    if request.method == "OPTIONS" and request.target == "*":
-        return Content(200, ())
-    if request.method == "GET":
-        if handler := _handler(path):
-            guarded = admin.guarded and path.startswith(_GUARDED)
-            return handler(admin, now, shuffle) if not guarded or _allowed(request, admin) else _401
-        other = path.removesuffix("/") if path.endswith("/") else f"{path}/"
-        if _handler(other):
-            return _redirect(request.target, path, other)
-    return Content(404, (("Content-Type", "text/plain"),), b"404 page not found")
+def _segment_keys(_question: _Question) -> _Response:
+    return _Response(_OK, b"[]", _JSON)
 
 
-_401 = Content(401, (("Www-Authenticate", 'Basic realm="Authorization Required"'),))
+def _observability(_question: _Question) -> _Response:
+    return _json({"activeSplits": [], "activeSegments": {}, "activeFlagSets": []})
 
 
-def _allowed(request: Request, admin: Admin) -> bool:
-    secret = base64.b64encode(f"{admin.username}:{admin.password}".encode()).decode()
-    return request.fields.get("authorization", [""])[0] == f"Basic {secret}"
+def _snapshot(_question: _Question) -> _Response:
+    """A stand-in without data; the real one takes its name from the time."""
+    name = 'attachment; filename="split.proxy.0.snapshot"'
+    headers = {"Content-Disposition": name, "Content-Length": "0"}
+    return _Response(_OK, headers={**headers, "Content-Type": "application/octet-stream"})
 
 
-def _redirect(target: str, path: str, other: str) -> Content:
-    location = target.replace(path, other, 1)
-    escaped = location.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    escaped = escaped.replace('"', "&#34;").replace("'", "&#39;")
-    body = f'<a href="{escaped}">Moved Permanently</a>.\n\n'.encode()
-    fields = (("Content-Type", "text/html; charset=utf-8"), ("Location", location))
-    return Content(301, fields, body)
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """A route for GET. One with `parameter` ends with it: a segment that is not empty."""
+
+    path: str
+    handler: Callable[[_Question], _Response]
+    guarded: bool = True
+    parameter: bool = False
+    kinds: tuple[str, ...] = models.KINDS
 
 
-# --- framing, as net/http does: the handler's fields sorted, then its own in a fixed order
+_ROUTES = (
+    _Route("/health/application", _application, guarded=False),
+    _Route("/health/dependencies", _dependencies, guarded=False),
+    _Route("/info/uptime", _uptime),
+    _Route("/info/version", _version),
+    _Route("/info/ping", _ping),
+    _Route("/info/config", _config),
+    _Route("/shutdown/stop/", _stop, parameter=True),
+    _Route("/admin/dashboard", _dashboard),
+    _Route("/admin/dashboard/stats", _stats),
+    _Route("/admin/dashboard/segmentKeys/", _segment_keys, parameter=True),
+    _Route("/admin/observability", _observability),
+    _Route("/admin/snapshot", _snapshot, kinds=("proxy",)),
+)
 
 
-def _frame(request: Request, content: Content, now: float) -> tuple[bytes, bool]:
-    """Return the answer's bytes and whether the connection stays."""
-    old = request.minor == 0 and not request.http2
-    sized = len(content.body) <= CHUNK_FROM
-    keeps = request.keeps and (sized or not old)
-    lines = [f"HTTP/1.{0 if old else 1} {content.status} {STATUS[content.status]}"]
-    lines += [f"{name}: {value}" for name, value in sorted(content.fields)]
-    date = datetime.fromtimestamp(now, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
-    own = [f"Date: {date}"]
-    if sized:
-        own.append(f"Content-Length: {len(content.body)}")
-    if old and keeps:
-        own.append("Connection: keep-alive")
-    elif not old and not keeps:
-        own.append("Connection: close")
-    if not sized and not old:
-        own.append("Transfer-Encoding: chunked")
-    head = "\r\n".join([*lines, *own, "", ""]).encode("latin-1")
-    body = content.body if sized or old else _chunk(content.body)
-    return head + (b"" if request.method == "HEAD" else body), keeps
+def _handle(request: Request, state: Admin, shuffle: Shuffle) -> _Response:
+    """Choose and ask the handler; only GET has routes, and no other method is told so (gin)."""
+    if request.first("Expect") and not request.expects_continue:
+        return _EXPECTATION_FAILED
+    if request.method == "OPTIONS" and request.uri == "*":
+        return _SERVER_OPTIONS
+    if request.method != "GET":
+        return _NOT_FOUND
+    path = request.target.path
+    routes = [route for route in _ROUTES if state.kind in route.kinds]
+    for route in routes:
+        if _matches(route, path):
+            return _ask(route, request, _Question(state, path[len(route.path) :], shuffle))
+    if any(_misses_by_slash(route, path) for route in routes):
+        return _redirect(request)
+    return _NOT_FOUND
 
 
-def _chunk(body: bytes) -> bytes:
-    """Frame as chunks: gin writes the whole body at once, which is one chunk."""
-    return b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+def _matches(route: _Route, path: str) -> bool:
+    if not route.parameter:
+        return path == route.path
+    rest = path[len(route.path) :]
+    return path.startswith(route.path) and rest != "" and "/" not in rest
+
+
+def _misses_by_slash(route: _Route, path: str) -> bool:
+    """Tell whether gin redirects (tree.go, tsr): even an empty parameter and a slash will do."""
+    if not route.parameter:
+        return path == f"{route.path}/"
+    rest = path[len(route.path) :]
+    return path.startswith(route.path) and rest.find("/") == len(rest) - 1 and rest != ""
+
+
+def _ask(route: _Route, request: Request, question: _Question) -> _Response:
+    """Guard the route where user and password are set (gin, BasicAuth: the header as a whole)."""
+    wanted = question.state.authorization
+    if route.guarded and wanted and request.first("Authorization") != wanted:
+        return _UNAUTHORIZED
+    return route.handler(question)
+
+
+def _redirect(request: Request) -> _Response:
+    """Point to the path without its slash (gin.go, redirectTrailingSlash; net/http, Redirect)."""
+    path = _prefixed(request)[:-1]
+    place = quote(path, safe="/$&+,:;=@-._~", encoding="latin-1")
+    if not request.target.origin:
+        place = _clean(place)
+    place += request.target.query
+    text = place.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = text.replace('"', "&#34;").replace("'", "&#39;")
+    place = request.target.origin + place
+    body = f'<a href="{request.target.origin}{text}">Moved Permanently</a>.\n\n'
+    headers = {"Content-Type": "text/html; charset=utf-8", "Location": _ascii(place)}
+    return _Response("301 Moved Permanently", body.encode("latin-1"), headers)
+
+
+def _prefixed(request: Request) -> str:
+    """Return the path as seen from before a reverse proxy, if that says so (gin.go)."""
+    given = request.first("X-Forwarded-Prefix")
+    path = request.target.path
+    if not given or (prefix := _clean(given)) == ".":
+        return path
+    prefix = re.sub("/{2,}", "/", re.sub("[^a-zA-Z0-9/-]+", "", prefix))
+    return f"{prefix}/{path}"
+
+
+def _clean(path: str) -> str:
+    """Do what Go's path.Clean does, but keep the slash at the end as http.Redirect does."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == ".." and (path.startswith("/") or (parts and parts[-1] != "..")):
+            del parts[-1:]
+        elif part not in {"", "."}:
+            parts.append(part)
+    joined = "/".join(parts)
+    return f"/{joined}" if path.startswith("/") else joined or "."
+
+
+def _ascii(text: str) -> str:
+    """Escape what is not ASCII, as http.Redirect does for Location."""
+    return "".join(c if c < "\x80" else f"%{ord(c):02x}" for c in text)
+
+
+# Framing.
+
+
+@dataclass(frozen=True, slots=True)
+class _Framing:
+    """How the response goes out: with or without length, kept open or closed."""
+
+    length: bool
+    close: bool
+    connection: str
+
+
+def _respond(request: Request, data: bytes, response: _Response, now: float) -> Reply:
+    """Put the answer into bytes. Raises MoreNeededError while the request's body is not there."""
+    framing = _framing(request, response)
+    consumed = request.size
+    if request.length and not framing.close:
+        body = read_body(data[request.size :], request.length)
+        if body is None:
+            framing = replace(framing, close=True)
+        else:
+            consumed += body
+    payload = _payload(request, response, _closing(framing, request, response), now)
+    return Reply(payload, len(data) if framing.close else consumed, framing.close, response.action)
+
+
+def _framing(request: Request, response: _Response) -> _Framing:
+    is_head = request.method == "HEAD"
+    given = "Content-Length" in response.headers
+    length = given or (len(response.body) <= BUFFERED and not (is_head and not response.body))
+    if request.keeps_alive and (is_head or length):
+        connection, close = "keep-alive", False
+    else:
+        connection, close = "", not request.modern or request.closes
+    if response.headers.get("Connection") == "close" or _leaves_body(request):
+        close = True
+    return _Framing(length, close, connection)
+
+
+def _leaves_body(request: Request) -> bool:
+    """Whether the body was never asked for: 100 Continue comes when a handler reads it."""
+    return request.expects_continue and request.modern and request.length != 0
+
+
+def _closing(framing: _Framing, request: Request, response: _Response) -> _Framing:
+    """Say that the connection ends where that is not clear: HTTP/1.0 ends it anyway."""
+    if not framing.close:
+        return framing
+    said = response.headers.get("Connection") == "close"
+    return replace(framing, connection="close" if request.modern and not said else "")
+
+
+def _payload(request: Request, response: _Response, framing: _Framing, now: float) -> bytes:
+    has_body = request.method != "HEAD"
+    chunked = has_body and request.modern and not framing.length
+    headers = dict(sorted(response.headers.items()))
+    headers["Date"] = format_date(now)
+    if framing.length:
+        headers.setdefault("Content-Length", str(len(response.body)))
+    added = {
+        "Content-Type": response.guessed if response.body else "",
+        "Connection": framing.connection,
+        "Transfer-Encoding": "chunked" if chunked else "",
+    }
+    headers |= {name: value for name, value in added.items() if value}
+    lines = [f"HTTP/1.{int(request.modern)} {response.status}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    head = "\r\n".join([*lines, "\r\n"]).encode("latin-1")
+    body = response.body if has_body else b""
+    return head + (b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if chunked else body)
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()  # noqa: SIM905 # to read
+
+
+def format_date(now: float) -> str:
+    """Write UNIX time as the Date header has it, whatever the locale."""
+    moment = datetime.fromtimestamp(int(now), UTC)
+    day, month = _DAYS[moment.weekday()], _MONTHS[moment.month - 1]
+    return f"{day}, {moment.day:02} {month} {moment.year:04} {moment:%H:%M:%S} GMT"
+
+
+def format_duration(seconds: float) -> str:
+    """Write whole seconds as Go's time.Duration does: 1h2m3s, 2m0s, 0s."""
+    minutes, rest = divmod(int(seconds + 0.5), 60)
+    hours, minutes = divmod(minutes, 60)
+    shown = f"{hours}h" if hours else ""
+    shown += f"{minutes}m" if minutes or hours else ""
+    return f"{shown}{rest}s"

@@ -158,14 +158,6 @@ async def read_request(connection: Connection) -> bytes:
     return data
 
 
-async def read_at_least(count: int, connection: Connection) -> bytes:
-    """Read until there are so many bytes, or the stream ends."""
-    data = b""
-    while len(data) < count and (more := await connection.receive()):
-        data += more
-    return data
-
-
 def pieces(step: Step) -> Iterator[bytes]:
     """Yield what send_repeat sends, without ever having it whole."""
     if not step.data:

@@ -9,12 +9,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from probe.mock.answers import PLAIN_TO_TLS
 from probe.mock.connection import Connection
 from probe.mock.connection import TLSConnection
 from probe.mock.connection import peek
 from probe.mock.connection import play
-from probe.mock.connection import read_at_least
 from probe.mock.faults import MODES
 from probe.mock.faults import Mode
 from probe.mock.faults import Port
@@ -28,13 +26,11 @@ _LINGER = 0.5
 _FILLERS = 8
 _FILLED_WITHIN = 0.1
 _TLS_HANDSHAKE = b"\x16"
-# crypto/tls and net/http: what a record header looks like that is the start of a plain question
-_PLAIN = (b"GET /", b"HEAD ", b"POST ", b"PUT /", b"OPTIO")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What one connection asked: when (seconds since 1970), the bytes as they came, up to 64 KiB."""
+    """What a connection asked: when (seconds since 1970), the bytes as they came, up to 64 KiB."""
 
     at: float
     data: bytes
@@ -212,12 +208,10 @@ class Listener:
         with contextlib.suppress(OSError):
             sock.settimeout(0)
             connection = await self._greeted(sock)
-            if not mode.presets:
-                await play(mode.steps, connection, self._record)
-            elif self._tls is None or isinstance(connection, TLSConnection):
+            if mode.presets:
                 await self._answer(connection, turn)
             else:
-                await self._answer_in_plain(connection)
+                await play(mode.steps, connection, self._record)
 
     async def _greeted(self, sock: socket.socket) -> Connection:
         """On the TLS port the first byte tells a handshake from a question in plain text."""
@@ -227,28 +221,18 @@ class Listener:
         await connection.handshake()
         return connection
 
-    async def _answer_in_plain(self, connection: Connection) -> None:
-        """As Go does on a TLS port: the first five bytes tell whether that was meant as HTTP."""
-        data = await read_at_least(len(_PLAIN[0]), connection)
-        self._record(data)
-        if data.startswith(_PLAIN):
-            await connection.send(PLAIN_TO_TLS)
-        await _leave(connection)
-
     async def _answer(self, connection: Connection, turn: int) -> None:
-        data = await connection.receive()
-        more = data
+        plain_on_tls = self._tls is not None and not isinstance(connection, TLSConnection)
+        data = more = await connection.receive()
         while more:
-            while (reply := self._running.answer(data, turn)) is not None:
+            while data and (reply := self._running.answer(data, turn, plain_on_tls=plain_on_tls)):
                 self._record(data[: reply.consumed])
                 data = data[reply.consumed :]
                 await connection.send(reply.payload)
                 if reply.close:
                     await _leave(connection)
                     return
-                await asyncio.sleep(
-                    0
-                )  # who has sent many questions at once leaves others their turn
+                await asyncio.sleep(0)  # after many questions at once the others have their turn
             more = await self._more(connection, idle=not data)
             data += more
 

@@ -38,20 +38,25 @@ DEPENDENCY_CHECK = HOUR
 DEPENDENCY_MEMORY = 10
 DEPENDENCY_PERCENT = 70
 """Healthy when so many percent of the last ten looks were good (source)."""
-_SYNC_OPENS = 0.07
-_PROXY_OPENS = 0.32
-_SYNC_TAKES = 0.15
+_SYNC_OPENS = 0.06
+_PROXY_OPENS = 0.28
+_SYNC_TAKES = 0.07
 _FAILS = 0.3
-_SNAPSHOT_OPENS = 0.16
+_SNAPSHOT_OPENS = 0.15
 _IDLE_STOP = 0.03
 """Seconds of start and stop with a fast backend (seen)."""
-_LAST_HITS = {"Splits": 0.0, "Segments": 0.000506, "LargeSegments": 0.000471, "Storage": 0.004733}
-"""Loops do not start in the same microsecond."""
-_STARTED_BY = 15
-KILLED = 128 + _STARTED_BY
-"""How a shell shows the end by SIGTERM, before the program has its own handler (seen)."""
+_EARLIER = {"Splits": 0.000506, "Segments": 0.0, "LargeSegments": 0.000035, "Storage": 0.004733}
+"""Seconds between the loops, which do not run in the same microsecond."""
+_SIGTERM = 15
+KILLED = 128 + _SIGTERM
+"""How a shell shows the end by SIGTERM while the program has no handler of its own yet (seen)."""
 EXITS = {"backend": 1, "redis": 3, "first sync": 5}
 """Exit codes of starts that fail (seen)."""
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name}: {value!r} is none of {', '.join(allowed)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +73,13 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The URLs that /health/dependencies tells of, in its order."""
+    """The URLs that /health/dependencies tells of, in its order; a backend on loopback by default."""
 
-    telemetry: str = "https://telemetry.split.io/health"
-    auth: str = "https://auth.split.io/health"
-    api: str = "https://sdk.split.io/api/version"
-    events: str = "https://events.split.io/api/version"
-    streaming: str = "https://streaming.split.io/health"
+    telemetry: str = "http://127.0.0.1:9000/health"
+    auth: str = "http://127.0.0.1:9000/health"
+    api: str = "http://127.0.0.1:9000/api/version"
+    events: str = "http://127.0.0.1:9000/api/version"
+    streaming: str = "http://127.0.0.1:9000/health"
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -99,7 +104,7 @@ class Settings:
     streaming: bool = False
     username: str = ""
     password: str = ""
-    services: Services = Services()  # noqa: RUF009 # frozen
+    services: Services = Services()
     snapshot: bool = False
     loses_threshold: bool = False
 
@@ -125,9 +130,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """One sync loop and the counter that watches it; every attempt hits the counter as it begins."""
+    """One sync loop and the counter that watches it: each attempt hits it as it begins."""
 
     name: str
+    threshold: float
     next_hit: float
     deadline: float
     last_hit: float | None = None
@@ -179,14 +185,18 @@ class Model:
 
 
 def unix(now: float) -> int:
-    """Take the model's seconds as those since 1970: the default mapping to nanoseconds."""
-    return round(now * 1_000_000) * MICROSECOND
+    """Take the model's seconds as those since 1970: the default mapping to nanoseconds.
+
+    A float has no nanoseconds of that size; the last three digits only look like some.
+    """
+    microseconds = round(now * 1_000_000)
+    return microseconds * MICROSECOND + microseconds * 7919 % MICROSECOND
 
 
 Wall = Callable[[float], int]
 
 
-def start(settings: Settings, now: float, conditions: Conditions = Conditions()) -> Model:  # noqa: B008
+def start(settings: Settings, now: float, conditions: Conditions = Conditions()) -> Model:
     """Start the program. Whether it opens its port or exits, `port_open` and `exited` tell."""
     model = Model(
         settings=settings,
@@ -342,7 +352,7 @@ def _address(url: str) -> str:
 
 
 def _at(moment: float | None, name: str, wall: Wall) -> int | None:
-    return None if moment is None else wall(moment + _LAST_HITS[name])
+    return None if moment is None else wall(moment - _EARLIER[name])
 
 
 # Start.
@@ -392,14 +402,16 @@ def _with_loops(model: Model) -> Model:
     """Let the loops begin once the first sync is done; it has hit no counter itself (seen)."""
     if model.syncs == NEVER:
         return replace(model, loops=(), storage=None)
-    rates = model.settings.refresh_rates
     begun = model.syncs
-    loops = tuple(
-        Loop(name, begun + rate, begun + model.settings.threshold(name))
-        for name, rate in rates.items()
-    )
+    names = model.settings.refresh_rates
+    loops = tuple(_begun_loop(name, model.settings, begun) for name in names)
     storage = Storage(begun + STORAGE_CHECK, begun + HOUR) if model.kind == "sync" else None
     return replace(model, loops=loops, storage=storage)
+
+
+def _begun_loop(name: str, settings: Settings, begun: float) -> Loop:
+    threshold = settings.threshold(name)
+    return Loop(name, threshold, begun + settings.refresh_rates[name], begun + threshold)
 
 
 def _stops_early(model: Model) -> bool:
@@ -452,12 +464,10 @@ def _loop_at(loop: Loop, pace: float, now: float) -> Loop:
 
 
 def _hit(loop: Loop, pace: float, now: float) -> Loop:
-    """Count all attempts up to *now*, the first of which is in time."""
-    first, allowed = loop.next_hit, loop.deadline - (loop.last_hit or 0.0)
-    del allowed
-    hits = 0 if pace == NEVER else math.floor((now - first) / pace)
-    last = first + hits * pace if hits else first
-    return replace(loop, last_hit=last, next_hit=last + pace)
+    """Count the attempts up to *now*, or the first alone if the next comes too late."""
+    hits = 0 if pace > loop.threshold else math.floor((now - loop.next_hit) / pace)
+    last = loop.next_hit + hits * pace if hits else loop.next_hit
+    return replace(loop, last_hit=last, next_hit=last + pace, deadline=last + loop.threshold)
 
 
 def _storage_at(storage: Storage, redis: str, now: float) -> Storage:
@@ -478,8 +488,8 @@ def _storage_at(storage: Storage, redis: str, now: float) -> Storage:
 
 def _count(first: float, last: float, pace: float, after: float) -> int:
     """Count the checks from first to last that are later than *after*."""
-    begin = max(first, after + pace - (after - first) % pace) if after >= first else first
-    return max(0, round((last - begin) / pace) + 1)
+    earlier = 0 if after < first else math.floor((after - first) / pace) + 1
+    return max(0, round((last - first) / pace) + 1 - earlier)
 
 
 def _looks_at(looks: Looks, conditions: Conditions, now: float) -> Looks:
@@ -488,10 +498,11 @@ def _looks_at(looks: Looks, conditions: Conditions, now: float) -> Looks:
         return looks
     if conditions.backend == "hang":
         return replace(looks, pending=True)
-    number = 1 + math.floor((now - looks.next_look) / DEPENDENCY_CHECK)
-    last = looks.next_look + (number - 1) * DEPENDENCY_CHECK
-    for index in range(min(number, DEPENDENCY_MEMORY)):
-        looks = _looked(looks, conditions.backend, looks.next_look + index * 0)
+    first = looks.next_look
+    more = math.floor((now - first) / DEPENDENCY_CHECK)
+    last = first + more * DEPENDENCY_CHECK
+    for index in range(min(more + 1, DEPENDENCY_MEMORY)):
+        looks = _looked(looks, conditions.backend, first + index * DEPENDENCY_CHECK)
     return replace(looks, last_hit=last, next_look=last + DEPENDENCY_CHECK)
 
 
@@ -534,8 +545,3 @@ def _looked_again(looks: Looks, conditions: Conditions, now: float) -> Looks:
     if not looks.pending or conditions.backend == "hang":
         return looks
     return replace(_looked(looks, conditions.backend, now), pending=False)
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name}: {value!r} is none of {', '.join(allowed)}")

@@ -8,20 +8,20 @@ from collections.abc import Mapping
 
 from probe.contract.verdict import Verdict
 from probe.mock import model as models
-from probe.mock.answers import Admin
 from probe.mock.answers import Reply
+from probe.mock.answers import admin
 from probe.mock.answers import answer
 from probe.mock.faults import MODES
 from probe.mock.faults import Mode
 from probe.mock.faults import Port
 from probe.mock.model import Model
+from probe.mock.model import Settings
 from probe.synchronizer.health import write_application
 from probe.synchronizer.health import write_dependencies
 
-KINDS = ("sync", "proxy")
-CONDITIONS = {"backend": ("ok", "500", "refused", "hang"), "redis": ("ok", "refused", "hang")}
+CONDITIONS = {"backend": models.BACKENDS, "redis": models.REDISES}
 
-_PRESETS: dict[str, Callable[[str, float], Model]] = {
+_PRESETS: dict[str, Callable[[Settings, float], Model]] = {
     "healthy": models.settled,
     "unhealthy": models.unhealthy,
     "starting": models.starting,
@@ -45,12 +45,9 @@ class Running:
         password: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if kind not in KINDS:
-            raise ValueError(f"kind {kind!r} is none of {', '.join(KINDS)}")
-        self.kind = kind
         self.mode = mode
+        self._settings = Settings(kind, username=username, password=password)
         self.conditions = dict.fromkeys(CONDITIONS, "ok")
-        self._credentials = (username, password)
         self._clock, self._scale = clock, scale
         self._zero, self._began = clock(), time.time()
         self._turns = 0
@@ -67,7 +64,7 @@ class Running:
         self.mode = mode
         self._turns = 0
         self._models = [
-            models.with_conditions(_PRESETS[preset](self.kind, now), now, **self.conditions)
+            models.with_conditions(_PRESETS[preset](self._settings, now), now, **self.conditions)
             for preset in mode.presets
         ]
 
@@ -76,7 +73,7 @@ class Running:
         changed = {name: value for name, value in conditions.items() if value is not None}
         for name, value in changed.items():
             if value not in CONDITIONS[name]:
-                raise ValueError(f"{name} {value!r} is none of {', '.join(CONDITIONS[name])}")
+                raise ValueError(f"{name}: {value!r} is none of {', '.join(CONDITIONS[name])}")
         self.conditions |= changed
         now = self.now
         self._models = [models.with_conditions(model, now, **changed) for model in self._models]
@@ -103,20 +100,21 @@ class Running:
     def _model(self, turn: int) -> Model:
         return self._models[turn % len(self._models)]
 
-    def answer(self, data: bytes, turn: int) -> Reply | None:
+    def answer(self, data: bytes, turn: int, *, plain_on_tls: bool) -> Reply | None:
         """Answer the first request in *data*; None where more of it is needed."""
         if not self._models:  # the mode has changed under this connection
             return Reply(b"", len(data), close=True)
-        admin = Admin(self._model(turn), *self._credentials)
-        reply = answer(data, admin, now=self.now, shuffle=random.shuffle)
+        now = self.now
+        state = admin(self._model(turn), now, tls=plain_on_tls)
+        reply = answer(data, state, now=now, shuffle=random.shuffle)
         if reply is not None and reply.action == "stop":
-            self._models = [models.stop(model, self.now) for model in self._models]
+            self._models = [models.stop(model, now) for model in self._models]
         return reply
 
     def described(self) -> dict[str, object]:
         """Return the state as JSON has it: the health as the next to ask gets it."""
         state: dict[str, object] = {
-            "kind": self.kind,
+            "kind": self._settings.kind,
             "mode": self.mode.name,
             "now": self.now,
             "port": self.port.value,

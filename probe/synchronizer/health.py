@@ -87,7 +87,9 @@ def parse_time(text: str) -> int:
     try:
         offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
         zone = timezone(-offset if sign == "-" else offset)
-        whole = (datetime.fromisoformat(moment).replace(tzinfo=zone) - _EPOCH) // timedelta(seconds=1)
+        whole = (datetime.fromisoformat(moment).replace(tzinfo=zone) - _EPOCH) // timedelta(
+            seconds=1
+        )
     except (ValueError, OverflowError) as error:
         raise BodyError(f"{_shown(text)} is not a time") from error
     return whole * SECOND + int((fraction or "").ljust(9, "0"))

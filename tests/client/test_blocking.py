@@ -1,4 +1,4 @@
-"""The blocking reference probe: addresses in order, one deadline, phases told, nothing left open."""
+"""The blocking reference probe: one deadline, phases told, errors named, nothing left open."""
 
 import errno
 import itertools
@@ -118,6 +118,17 @@ def test_a_failed_write_is_ignored() -> None:
                 time.sleep(0.05)
 
         assert check(Target(port=server.port), observe=slow).reason == "status 500"
+
+
+def test_no_free_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that gives no socket is a verdict, never an exception."""
+
+    def fail(*_arguments: object) -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(socket, "socket", fail)
+
+    assert check(Target()).reason == "connect"
 
 
 def test_nothing_stays_open() -> None:

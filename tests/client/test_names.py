@@ -156,6 +156,17 @@ def test_failing_resolver(
     assert probe(Target(host=NAME)).reason == reason
 
 
+def test_no_thread_to_be_had(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a free pid there is a verdict all the same."""
+
+    def fail(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+
+    assert probe(Target(host=NAME)).reason == "internal"
+
+
 def test_slow_resolver_uses_up_the_deadline(
     probe: Probe, monkeypatch: pytest.MonkeyPatch, ports: Ports
 ) -> None:

@@ -262,11 +262,11 @@ def test_conditions_outlast_the_mode() -> None:
 
 
 def test_wrong_conditions_and_kinds(mock: Mock) -> None:
-    with pytest.raises(ValueError, match="redis 'down' is none of ok, refused, hang"):
+    with pytest.raises(ValueError, match="redis: 'down' is none of ok, refused, hang"):
         mock.conditions(redis="down")
-    with pytest.raises(ValueError, match="backend '200' is none of ok, 500, refused, hang"):
+    with pytest.raises(ValueError, match="backend: '200' is none of ok, 500, refused, hang"):
         Mock(backend="200")
-    with pytest.raises(ValueError, match="kind 'agent' is none of sync, proxy"):
+    with pytest.raises(ValueError, match="kind: 'agent' is none of sync, proxy"):
         Mock(kind="agent")
 
 

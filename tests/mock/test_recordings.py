@@ -1,192 +1,227 @@
-"""The mock's answers beside recorded answers of the real split-sync and split-proxy 5.12.4."""
+"""Every recorded answer of the real split-sync and split-proxy 5.12.4, beside the mock's."""
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from probe.mock import model as models
-from probe.mock.answers import PLAIN_TO_TLS
 from probe.mock.answers import Admin
 from probe.mock.answers import Reply
+from probe.mock.answers import admin
 from probe.mock.answers import answer
-from probe.mock.model import BASE
 from probe.mock.model import Model
 from probe.mock.model import Settings
+from probe.synchronizer.health import parse_dependencies
 
-RECORDINGS = [
+ROWS = [
     json.loads(line)
     for line in (Path(__file__).parents[1] / "data" / "synchronizer.jsonl").read_text().splitlines()
 ]
-NOW = 1_800_000_000.123456789
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
-FAULT = 330.0  # seconds from fault to the recordings "at the end"
-CHANGE = 62.0  # and to those of a first change
+NOW = 1_795_489_665.25
+SYNC = Settings("sync", split_refresh=2, segment_refresh=2)
+PROXY = replace(SYNC, kind="proxy")
+TIME = re.compile(r"2[0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]*[1-9])?Z")
+FAULT, LATER, END, REPAIR = 19.0, 85.0, 341.5, 353.0
 
-# What the real ones were put through in the recordings of that name.
-CONDITIONS: dict[str, dict[str, str]] = {
-    "reala": {"backend": "500"},
-    "realb": {"backend": "refused"},
-    "realc": {"backend": "hang"},
-    "reald": {"redis": "refused"},
-    "reale": {"redis": "hang"},
+
+@dataclass(frozen=True)
+class Run:
+    """How a recorded process was run: settings, what happened to it when, when it was asked."""
+
+    settings: Settings
+    changes: tuple[tuple[float, dict[str, str]], ...] = ()
+    stopped: float | None = None
+    at: float = 0.0
+
+    def play(self) -> Model:
+        zero = NOW - self.at
+        first = dict(self.changes).get(0.0, {})
+        model = models.start(self.settings, zero, models.Conditions(**first))
+        for seconds, change in self.changes:
+            if 0 < seconds <= self.at:
+                model = models.with_conditions(model, zero + seconds, **change)
+        if self.stopped is not None and self.stopped <= self.at:
+            model = models.stop(model, zero + self.stopped)
+        return model
+
+
+def fault(settings: Settings, **change: str) -> Run:
+    repair = (REPAIR, {"backend": "ok", "redis": "ok"})
+    return Run(settings, ((FAULT, change), repair))
+
+
+ENDLESS_SYNC = replace(SYNC, http_timeout=0)
+WATCHED = replace(PROXY, large_segment_refresh=2)
+ENDLESS_PROXY = replace(WATCHED, http_timeout=0)
+FAULTS = {
+    "reala-3010": fault(SYNC, backend="500"),
+    "reala-3011": fault(WATCHED, backend="500"),
+    "hour500-3010": fault(SYNC, backend="500"),
+    "realb-3010": fault(SYNC, backend="hang"),
+    "realb-3011": fault(WATCHED, backend="hang"),
+    "realc-3010": fault(ENDLESS_SYNC, backend="hang"),
+    "realc-3011": fault(ENDLESS_PROXY, backend="hang"),
+    "reald-3010": fault(SYNC, redis="refused"),
+    "reald-3011": fault(WATCHED, redis="refused"),
+    "reale-3010": fault(SYNC, redis="hang"),
+    "reale-3011": fault(WATCHED, redis="hang"),
 }
-HOURS: dict[str, list[str]] = {
-    "dep3-sync-ok": ["ok"],
-    "dep3-sync-mixed": ["500"],
-    "dep3-sync-refused": ["refused"],
-    "dep3-sync-recovered": ["ok"],
+WHEN = {"01": LATER, "end": END, "recover-01": REPAIR - 1, "recover-end": REPAIR + 150}
+FAILING = {"500all": {"backend": "500"}, "401": {"backend": "500"}, "noredis": {"redis": "refused"},
+           "redishang": {"redis": "hang"}, "nobackend": {"backend": "refused"}}  # fmt: skip
+STARTS = {
+    "sync-slow6all": Run(replace(SYNC, latency=6)),
+    "proxy-slow6": Run(replace(PROXY, latency=6)),
+    "sync-term-seghang": Run(SYNC, ((3.0, {"backend": "hang"}),), stopped=6.2),
+    "sync-term-startup": Run(SYNC, stopped=2.0),
+    "proxy-term-startup": Run(replace(PROXY, latency=6), stopped=2.0),
+    "proxy-snapshot-nobackend": Run(
+        replace(PROXY, snapshot=True), ((0.0, {"backend": "refused"}),)
+    ),
+    "proxy-snapshot-hang": Run(replace(PROXY, snapshot=True), ((0.0, {"backend": "hang"}),)),
 }
+SETTLED = SYNC, WATCHED
 
 
-def _settings(row: dict[str, Any]) -> Settings:
-    kind = "proxy" if "proxy" in row["name"] or "3011" in row["name"] else "sync"
-    return Settings(kind, split_refresh=2.0, segment_refresh=2.0, large_segment_refresh=2.0)
+def run_of(row: dict[str, Any]) -> Run | None:
+    """Find how the process was run whose answer this is; None for one that had run well."""
+    name = row["name"]
+    if found := re.match(r"(recover-)?((?:real.|hour500)-301[01])-(01|end)", name):
+        run = FAULTS[found[2]]
+        return replace(run, at=WHEN[(found[1] or "") + found[3]])
+    if found := re.match(r"startup-((sync|proxy)-(.*))-[0-9]{2}$", name):
+        at = float(re.search(r"\+([0-9.]+)s after", row["what"])[1])  # type: ignore[index]
+        settings = SYNC if found[2] == "sync" else PROXY
+        changes = ((0.0, FAILING[found[3]]),) if found[3] in FAILING else ()
+        stopped = 3.0 if re.fullmatch("term|int|quit|hup|term-splithang", found[3]) else None
+        return replace(STARTS.get(found[1], Run(settings, changes, stopped)), at=at)
+    return None
 
 
-def _started(row: dict[str, Any]) -> Model:
-    """A start-up as `what` tells it: so many seconds after exec, some with slow requests."""
-    after = float(re.search(r"\+([0-9.]+)s after", row["what"])[1])  # type: ignore[index]
-    slow = 24.0 if "slow6all" in row["name"] else 6.0 if "slow6" in row["name"] else 0.05
-    if "proxy" in row["name"]:
-        slow = 12.28 if "slow6" in row["name"] else 0.05
-    snapshot = "snapshot" in row["name"]
-    settings = replace(
-        _settings(row), first_sync=slow, snapshot=snapshot, large_segment_refresh=600.0
-    )
-    return models.start(settings, NOW - after, "refused" if snapshot else "ok")
+def state_of(row: dict[str, Any]) -> Admin:
+    name, run = row["name"], run_of(row)
+    if run:
+        state = admin(run.play(), NOW)
+    elif re.match("sync-(auth|tls|ginrelease)", name):  # a few seconds old
+        state = admin(Run(SYNC, at=3.0).play(), NOW)
+    else:
+        settings = SETTLED[name.startswith("proxy")]
+        state = admin(models.settled(settings, NOW), NOW)
+    if name.startswith(("dep3", "sync-longdeps")):
+        (recorded,) = responses(bytes.fromhex(row["response_hex"]))
+        state = replace(state, dependencies=parse_dependencies(recorded.body))
+    if name.startswith("sync-auth"):
+        state = replace(state, username="user", password="pass word")
+    return replace(state, tls="plain" in name, uptime=124.2)
 
 
-def _faulty(row: dict[str, Any]) -> Model:
-    found = re.search(r"real[a-e]", row["name"])
-    assert found
-    settings = replace(_settings(row), http_timeout=0.0 if found[0] == "realc" else 30.0)
-    model = models.start(settings, NOW - FAULT - 30)
-    change = "change" in row["what"] and not row["name"].startswith("recover")
-    since = NOW - (CHANGE if change else FAULT)
-    model = models.with_conditions(model, since, **CONDITIONS[found[0]])
-    if row["name"].startswith("recover"):
-        model = models.with_conditions(model, NOW - 1, backend="ok", redis="ok")
-    return model
-
-
-def _looked_at(row: dict[str, Any]) -> Model:
-    """Dependencies were recorded with a shorter period: here hours go by."""
-    model = models.start(_settings(row), NOW - models.HOUR - 5)
-    backend = HOURS[row["name"].rpartition("-")[0]][0]
-    return models.with_conditions(model, NOW - models.HOUR, backend=backend)
-
-
-def _long(row: dict[str, Any]) -> Model:
-    body = bytes.fromhex(row["response_hex"])
-    services = tuple(re.findall(rb'"service":"([^"]*)"', body))
-    settings = replace(_settings(row), services=tuple(service.decode() for service in services))
-    return models.start(settings, NOW - 100)
-
-
-def _settled(row: dict[str, Any]) -> Model:
-    return models.start(_settings(row), NOW - 124)
-
-
-MODELS: list[tuple[str, Callable[[dict[str, Any]], Model]]] = [
-    ("startup-", _started),
-    ("real", _faulty),
-    ("recover-real", _faulty),
-    ("dep3-", _looked_at),
-    ("sync-longdeps", _long),
-    ("", _settled),
-]
-
-
-def _model(row: dict[str, Any]) -> Model:
-    return next(make for prefix, make in MODELS if row["name"].startswith(prefix))(row)
-
-
-def _admin(row: dict[str, Any]) -> Admin:
-    model = _model(row)
-    if row["name"].startswith(("sync-auth", "sync-tls", "sync-ginrelease")):
-        model = replace(model, started=NOW - 8)
-    credentials = ("user", "pass word") if row["name"].startswith("sync-auth") else ("", "")
-    return Admin(
-        replace(model, eras=(replace(model.eras[0], start=0.0), *model.eras[1:])), *credentials
-    )
-
-
-def _request(row: dict[str, Any]) -> bytes:
-    text: str = row["request"]
-    if cut := re.fullmatch(r"(.*)\.\.\.\((\d+) bytes\)", text, re.DOTALL):
-        return cut[1].encode().ljust(int(cut[2]), b"a")
+def request_of(row: dict[str, Any]) -> bytes:
+    """Return the bytes asked; the recording shortened one that is 2 MiB of a single letter."""
+    text = re.sub(r"(a)\.\.\.\(([0-9]+) bytes\)", lambda m: m[1] * int(m[2]), row["request"])
     return text.encode("latin-1")
 
 
-def _ask(row: dict[str, Any]) -> tuple[bytes, bool]:
-    """All answers to what was sent, and whether the connection ends after them."""
-    data, payload, close = _request(row), b"", False
-    admin = _admin(row)
-    while data and not close:
-        reply: Reply | None = answer(data, admin, now=NOW, shuffle=lambda items: None)
-        if reply is None:
-            break
-        payload, data, close = payload + reply.payload, data[reply.consumed :], reply.close
-    return payload, close
+@dataclass(frozen=True)
+class Response:
+    """An answer in its parts, without what may differ."""
+
+    line: str
+    headers: list[tuple[str, str]]
+    chunks: int
+    body: bytes
+
+    @property
+    def shape(self) -> Any:
+        try:
+            document = json.loads(self.body)
+        except ValueError:
+            return self.body
+        return shape(document)
 
 
-def _normal(payload: bytes) -> list[str]:
-    """The answers in lines, without what may differ: times, lengths, the counters' random order."""
-    text = TIME.sub("TIME", payload.decode("latin-1"))
-    text = re.sub(r"Date: [^\r]*", "Date: DATE", text)
-    text = re.sub(r"Content-Length: [0-9]{3,4}\r", "Content-Length: N\r", text)
-    text = re.sub(r'"errorCount":[0-9]+', '"errorCount":N', text)
-    text = re.sub(r'"uptime":"[0-9hms]+"', '"uptime":"UPTIME"', text)
-    text = re.sub(r'"items":\[(.*?)\]', _ordered, text)
-    text = re.sub(r"\n[0-9a-f]{3}\r\n\{", "\nCHUNK\r\n{", text)
-    return text.split("\r\n")
+def shape(value: Any) -> Any:
+    if isinstance(value, dict):
+        return [(name, shape(inner)) for name, inner in value.items()]
+    if isinstance(value, list):
+        names = [inner["name"] for inner in value if "name" in inner]
+        assert "Storage" not in names[:-1]
+        return sorted(map(shape, value), key=str) if names else list(map(shape, value))
+    return "TIME" if isinstance(value, str) and TIME.fullmatch(value) else value
 
 
-def _ordered(found: re.Match[str]) -> str:
-    items = re.findall(r"\{.*?\}", found[1])
-    counters = [item for item in items if "Storage" not in item]
-    assert items[: len(counters)] == counters
-    return str(sorted(counters) + items[len(counters) :])
+def responses(data: bytes) -> Iterator[Response]:
+    while data:
+        head, blank, data = data.partition(b"\r\n\r\n")
+        assert blank
+        line, *lines = head.decode("latin-1").split("\r\n")
+        headers = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
+        body, chunks, data = body_of(dict(headers), data)
+        varying = {"Date": lambda value: len(value), "Content-Length": bool}
+        shown = [(name, str(varying.get(name, str)(value))) for name, value in headers]
+        yield Response(line, shown, chunks, body)
 
 
-PLAIN = [
-    row
-    for row in RECORDINGS
-    if row["response_hex"] and not re.match(r"sync-tls\w+-plain", row["name"])
-]
-TO_TLS = [row for row in RECORDINGS if re.match(r"sync-tls\w+-plain", row["name"])]
+def body_of(headers: dict[str, str], data: bytes) -> tuple[bytes, int, bytes]:
+    if headers.get("Transfer-Encoding") == "chunked":
+        size, _, rest = data.partition(b"\r\n")
+        first = int(size, 16)
+        assert size == b"%x" % first
+        assert rest[first:] == b"\r\n0\r\n\r\n"
+        return rest[:first], 1, b""
+    length = int(headers.get("Content-Length", len(data)))
+    return data[:length], 0, data[length:]
 
 
-@pytest.mark.parametrize("row", PLAIN, ids=lambda row: row["name"])
-def test_answers_are_the_recorded_ones(row: dict[str, Any]) -> None:
-    """Status line, fields in their order, body: only times, lengths and random order may differ."""
-    payload, close = _ask(row)
-
-    assert _normal(payload) == _normal(bytes.fromhex(row["response_hex"]))
-    assert close == (row["end"] == "closed-by-server")
+def replies(data: bytes, state: Admin) -> Iterator[Reply]:
+    ask = partial(answer, state=state, now=NOW, shuffle=lambda items: items.reverse())
+    while data and (reply := ask(data)):
+        yield reply
+        data = b"" if reply.close else data[reply.consumed :]
 
 
-@pytest.mark.parametrize("row", TO_TLS, ids=lambda row: row["name"])
-def test_a_tls_port_answers_a_plain_question(row: dict[str, Any]) -> None:
-    """The same 76 bytes whatever was asked."""
-    assert bytes.fromhex(row["response_hex"]) == PLAIN_TO_TLS
+def ids(rows: list[dict[str, Any]]) -> list[str]:
+    return [row["name"] for row in rows]
 
 
-@pytest.mark.parametrize(
-    "row", [row for row in RECORDINGS if "ConnectionRefused" in row["end"]], ids=lambda r: r["name"]
-)
-def test_the_port_is_closed_where_it_was(row: dict[str, Any]) -> None:
-    """Right after exec nothing listens yet."""
-    model = models.start(_settings(row), NOW)
-
-    assert not models.port_open(model, NOW)
+ANSWERED = [row for row in ROWS if row["response_hex"]]
+REFUSED = [row for row in ROWS if row["end"].startswith("connect: ConnectionRefused")]
+MUTE = [row for row in ROWS if row["end"] == "no-data" and "sigstop" not in row["name"]]
 
 
-def test_the_base_is_the_recorded_one() -> None:
-    """Service addresses are those of the recordings' backend."""
-    assert BASE in bytes.fromhex(PLAIN[3]["response_hex"]).decode()
+@pytest.mark.parametrize("row", ANSWERED, ids=ids(ANSWERED))
+def test_answer(row: dict[str, Any]) -> None:
+    told = list(replies(request_of(row), state_of(row)))
+    theirs = list(responses(bytes.fromhex(row["response_hex"])))
+    ours = list(responses(b"".join(reply.payload for reply in told)))
+    assert [(one.line, one.headers, one.chunks) for one in ours] == [
+        (one.line, one.headers, one.chunks) for one in theirs
+    ]
+    assert [one.shape for one in ours] == [one.shape for one in theirs]
+    assert told[-1].close == (row["end"] == "closed-by-server")
+
+
+@pytest.mark.parametrize("row", REFUSED, ids=ids(REFUSED))
+def test_closed_port(row: dict[str, Any]) -> None:
+    """Where the real one's port was closed, so is the mock's."""
+    run = run_of(row)
+    assert run
+    assert not models.port_open(run.play(), NOW)
+
+
+@pytest.mark.parametrize("row", [r for r in ANSWERED if run_of(r)], ids=lambda row: row["name"])
+def test_open_port(row: dict[str, Any]) -> None:
+    run = run_of(row)
+    assert run
+    assert models.port_open(run.play(), NOW)
+
+
+@pytest.mark.parametrize("row", MUTE, ids=ids(MUTE))
+def test_no_answer(row: dict[str, Any]) -> None:
+    assert not list(replies(request_of(row), state_of(row)))

@@ -155,7 +155,7 @@ def test_long_script_path(ports: Ports, tmp_path: Path) -> None:
     """Where the script lies changes nothing, though bash's messages begin with its path."""
     folder = tmp_path.joinpath(*["x" * 200] * 4)
     folder.mkdir(parents=True)
-    copy = shutil.copy(SCRIPT, folder)
+    copy = str(shutil.copy(SCRIPT, folder))
     verdicts([copy], ports, ENVIRONMENT)
     assert run(asking([copy], ports.refusing)).verdict == REFUSED
 

@@ -20,6 +20,7 @@ COMPONENTS = {
     "nginx": ("/usr/sbin/nginx", "nginx-light"),
     "node": ("node", "nodejs"),
     "nsenter": ("/usr/bin/nsenter", "util-linux"),
+    "openssl": ("/usr/bin/openssl", "openssl"),
     "setpriv": ("/usr/bin/setpriv", "util-linux"),
     "unshare": ("/usr/bin/unshare", "util-linux"),
 }
