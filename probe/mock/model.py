@@ -73,7 +73,7 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The URLs that /health/dependencies tells of, in its order; a backend on loopback by default."""
+    """The URLs that /health/dependencies tells of, in its order; by default those recorded."""
 
     telemetry: str = "http://127.0.0.1:9000/health"
     auth: str = "http://127.0.0.1:9000/health"

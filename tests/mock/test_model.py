@@ -1,5 +1,6 @@
 """The model of the synchronizer: figures in the tables are those seen on the real programs."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,8 @@ from probe.synchronizer.health import Item
 SYNC = Settings("sync", split_refresh=2, segment_refresh=2)
 PROXY = Settings("proxy", split_refresh=2, segment_refresh=2, large_segment_refresh=2)
 ENDLESS = 0.0
+ENDLESS_SYNC = replace(SYNC, http_timeout=ENDLESS)
+ENDLESS_PROXY = replace(PROXY, http_timeout=ENDLESS)
 BEGIN = 1_795_489_600.0
 FAULT = BEGIN + 900.5
 
@@ -56,10 +59,10 @@ def test_what_keeps_200(
 @pytest.mark.parametrize(
     ("settings", "conditions", "least", "most"),
     [
-        pytest.param(replace(SYNC, http_timeout=ENDLESS), {"backend": "hang"}, 122, 126, id="sync"),
-        pytest.param(replace(PROXY, http_timeout=ENDLESS), {"backend": "hang"}, 122, 126, id="proxy"),
+        pytest.param(ENDLESS_SYNC, {"backend": "hang"}, 122, 126, id="sync"),
+        pytest.param(ENDLESS_PROXY, {"backend": "hang"}, 122, 126, id="proxy"),
         pytest.param(
-            replace(PROXY, http_timeout=ENDLESS, loses_threshold=True),
+            replace(ENDLESS_PROXY, loses_threshold=True),
             {"backend": "hang"}, 3600, 3604, id="lost threshold",
         ),
         pytest.param(
@@ -86,7 +89,7 @@ def test_redis_does_nothing_to_the_proxy() -> None:
 
 def test_500_is_sticky() -> None:
     """Repair brings the loops back, not the counter; only Splits had stopped."""
-    model = faulty(replace(SYNC, http_timeout=ENDLESS), backend="hang")
+    model = faulty(ENDLESS_SYNC, backend="hang")
     repaired = models.with_conditions(model, FAULT + 300, backend="ok")
     health = models.health(repaired, FAULT + 86400)
     assert not health.healthy
@@ -98,7 +101,7 @@ def test_500_is_sticky() -> None:
 
 
 def test_repair_in_time() -> None:
-    model = faulty(replace(SYNC, http_timeout=ENDLESS), backend="hang")
+    model = faulty(ENDLESS_SYNC, backend="hang")
     repaired = models.with_conditions(model, FAULT + 100, backend="ok")
     assert models.health(repaired, FAULT + 86400).healthy
 
@@ -354,7 +357,7 @@ def test_any_course(
         model = models.with_conditions(model, BEGIN + seconds, backend=backend, redis=redis)
     last = BEGIN + max((change[0] for change in changes), default=0.0)
     answers = [models.health(model, last + look) for look in sorted(looks)]
-    for before, after in zip(answers, answers[1:], strict=False):
+    for before, after in itertools.pairwise(answers):
         assert before.healthy or not after.healthy
         for old, new in zip(before.items, after.items, strict=True):
             assert (old.last_hit or 0) <= (new.last_hit or 0)

@@ -163,7 +163,7 @@ def responses(data: bytes) -> Iterator[Response]:
         line, *lines = head.decode("latin-1").split("\r\n")
         headers = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
         body, chunks, data = body_of(dict(headers), data)
-        varying = {"Date": lambda value: len(value), "Content-Length": bool}
+        varying = {"Date": len, "Content-Length": bool}
         shown = [(name, str(varying.get(name, str)(value))) for name, value in headers]
         yield Response(line, shown, chunks, body)
 

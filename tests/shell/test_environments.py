@@ -333,6 +333,19 @@ def test_signal_while_connecting(shell: list[str], name: str, ports: Ports) -> N
     assert result.seconds < LATENESS
 
 
+@pytest.mark.parametrize("name", CATCHABLE)
+def test_signal_while_forking(shell: list[str], name: str, ports: Ports) -> None:
+    """A signal that comes while the worker is forked does not make the main shell wait for it.
+
+    bash waits for the worker where a trap runs a simple command between that fork and the last
+    element of the pipeline. strace sends the signal in the system call itself.
+    """
+    sending = [require("strace"), "-qqq", "-o/dev/null", f"--inject=clone:signal={name}:when=1"]
+    result = run(asking([*sending, *shell], ports.mute, "--timeout", "3"), limit=8)
+    assert (result.verdict, result.stderr) == (SIGNAL, "")
+    assert result.seconds < 1 + LATENESS
+
+
 def test_many_signals(shell: list[str], ports: Ports) -> None:
     """A signal that comes while another is dealt with changes nothing."""
     process = start(asking(shell, ports.full, "--timeout", "9"))

@@ -22,6 +22,7 @@ COMPONENTS = {
     "nsenter": ("/usr/bin/nsenter", "util-linux"),
     "openssl": ("/usr/bin/openssl", "openssl"),
     "setpriv": ("/usr/bin/setpriv", "util-linux"),
+    "strace": ("/usr/bin/strace", "strace"),
     "unshare": ("/usr/bin/unshare", "util-linux"),
 }
 

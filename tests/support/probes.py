@@ -62,7 +62,10 @@ def finish(process: subprocess.Popen[bytes], began: float, limit: float = 30.0) 
         output, errors = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.communicate()
+        process.wait(10)
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()  # not read to its end: what the probe left behind may hold it
         raise
     return Result(process.returncode, line_of(output), text_of(errors), time.monotonic() - began)
 
