@@ -13,14 +13,16 @@
   echo 'unhealthy: bash too old'
   exit 1
 }
-LC_ALL=C IFS='' FUNCNEST='' log=${HEALTHCHECK_LOG-} heard='' signalled='' unknown='' wanted=''
+LC_ALL=C IFS='' FUNCNEST='' log=${HEALTHCHECK_LOG-} heard='' signalled='' started='' unknown='' wanted=''
 code='[1-9][0-9][0-9]'
 set -f +o posix
 shopt -s lastpipe
 { exec {out}>&1; } 2>&-
+# No simple command may run in this trap before the worker is awaited: bash, signalled while it forks,
+# would then wait for the worker without a deadline.
+trap '[[ $signalled || ! $started ]] || kill -KILL %1 2>&-; ((signalled = 1))' HUP INT QUIT USR1 USR2 ALRM TERM
 trap 'trap - EXIT; echo unhealthy: internal; exit 1' EXIT
 trap '' PIPE
-trap '[[ $signalled ]] || kill -KILL %1 2>&-; signalled=1' HUP INT QUIT USR1 USR2 ALRM TERM
 
 # usage: finish STATUS
 finish() {
@@ -91,7 +93,7 @@ ask() {
   printf 'GET %s' "$path HTTP/1.1"$'\r\nHost: '"$name:$port"$'\r\nConnection: close\r\n\r\n' >&0
   read_status_line
   printf %s "$reason"
-  say "$reason"
+  say "$reason" .
 }
 
 # The environment: our own variables first, then the synchronizer's, then the default. A port like
@@ -151,13 +153,16 @@ fault=host && [[ $host && $host != *[!0-9A-Za-z.:_-]* && ${#host} -le 253 ]] \
 # status 1: the worker has ended; above 128: the deadline has passed; 0: a signal came first.
 [[ $fault || $tls == 1 ]] || {
   ask | {
-    [[ $signalled ]] || read -rN 9999 -t "$seconds" heard
+    started=1
+    [[ ! $signalled ]] || kill -KILL %1
+    read -rN 9999 -t "$seconds" heard
     status=$?
     ((status == 1)) || kill -KILL %1
   }
 } 2>&-
 message=${heard##*"/dev/tcp/$host/$port: "}
-[[ $message != "$heard" || ! $heard ]] || finish $((${#heard} > 3)) # 200, or a longer word
+# A word, and a dot behind it once the line is out; a signal in between has killed the worker.
+[[ $message != "$heard" || ! $heard || $signalled && $heard != *. ]] || finish $((${#heard} > 4)) # 200. or longer
 
 # The worker has said nothing. A child says it here too, for stdout and the log may block: it has a
 # second for the one, then 0.1 s for the other.

@@ -39,14 +39,16 @@ def run(arguments: Sequence[str], environment: Mapping[bytes, bytes] = os.enviro
     text = ""
     try:
         _catch_signals()
-        options, unknown = parse(arguments)
-        verdict, text = _run(options, unknown, environment)
+        try:
+            options, unknown = parse(arguments)
+            verdict, text = _run(options, unknown, environment)
+        except InvalidInputError as error:
+            verdict = Verdict(error.reason)
+        except Exception:  # noqa: BLE001 # never another exit code
+            verdict = Verdict("internal")
+        _block_signals()
     except SignalledError:
         verdict = Verdict("signal")
-    except InvalidInputError as error:
-        verdict = Verdict(error.reason)
-    except Exception:  # noqa: BLE001 # never another exit code
-        verdict = Verdict("internal")
     write_stdout(f"{text or _without_target(verdict, options)}\n", WRITE_SECONDS)
     log = options.get("log") or environment.get(b"HEALTHCHECK_LOG") == b"1"
     if log and not verdict.healthy:
@@ -59,6 +61,8 @@ def _run(
 ) -> tuple[Verdict, str]:
     target = read_target(options, environment)
     for row in OPTIONS:
+        if row.metavar and options.get(row.name) == "":
+            raise InvalidInputError(row.name, "")
         if row.choices and options.get(row.name, row.choices[0]) not in row.choices:
             raise InvalidInputError(row.name, options[row.name])
     if unknown is not None:
@@ -103,11 +107,22 @@ def _bytewise(text: str) -> str:
 
 
 def _catch_signals() -> None:
+    told = False
+
     def raise_signalled(_number: int, _frame: FrameType | None) -> None:
-        raise SignalledError
+        nonlocal told
+        _block_signals()
+        if not told:
+            told = True
+            raise SignalledError
 
     for name in SIGNALS:
         number = getattr(signal, f"SIG{name}")
         # As in bash, a signal that is ignored at entry stays ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, raise_signalled)
+
+
+def _block_signals() -> None:
+    """Let no signal disturb what is left to do, Python's own end included: it takes handlers away."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {getattr(signal, f"SIG{name}") for name in SIGNALS})

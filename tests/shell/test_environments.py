@@ -299,10 +299,10 @@ def test_signals_out_of_reach(shell: list[str], preparation: str, ports: Ports) 
     """The deadline stands on no signal that can be ignored or blocked."""
     command = prepared(preparation, shell)
     good, bad = verdicts(command, ports, ENVIRONMENT)
-    late = [run(asking(command, port, "--timeout", "0.5")) for port in (ports.mute, ports.full)]
+    late = [run(asking(command, port, "--timeout", "0.3")) for port in (ports.mute, ports.full)]
     assert [result.verdict for result in late] == [TIMEOUT, TIMEOUT]
     assert {result.stderr for result in (good, bad, *late)} == {""}
-    assert max(result.seconds for result in late) < 0.5 + LATENESS
+    assert max(result.seconds for result in late) < 0.3 + LATENESS
 
 
 CATCHABLE = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGTERM"]
