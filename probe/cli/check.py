@@ -124,5 +124,5 @@ def _catch_signals() -> None:
 
 
 def _block_signals() -> None:
-    """Let no signal disturb what is left to do, Python's own end included: it takes handlers away."""
+    """Let no signal disturb what is left: at its end Python takes its own handlers away."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {getattr(signal, f"SIG{name}") for name in SIGNALS})
