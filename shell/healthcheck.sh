@@ -30,9 +30,9 @@ finish() {
   exit "$1"
 }
 
-# usage: say REASON [MARK]
+# usage: say REASON
 #    ie: say 'status 500'
-# Prints the line where stdout was; says so up the pipe where asked; prints to the container's log.
+# Prints the line where stdout was; then a dot for the main shell; then to the container's log.
 say() {
   local line="unhealthy: $1"
   case $1 in
@@ -41,7 +41,7 @@ say() {
     tls) line+=' (only probe check speaks TLS)' ;;
   esac
   printf '%s\n' "$line" >&"$out"
-  printf %s "${2-}"
+  printf .
   [[ $log != 1 ]] || printf 'healthcheck: %s\n' "$line" >>/proc/1/fd/1
 }
 
@@ -93,7 +93,7 @@ ask() {
   printf 'GET %s' "$path HTTP/1.1"$'\r\nHost: '"$name:$port"$'\r\nConnection: close\r\n\r\n' >&0
   read_status_line
   printf %s "$reason"
-  say "$reason" .
+  say "$reason"
 }
 
 # The environment: our own variables first, then the synchronizer's, then the default. A port like
@@ -150,7 +150,7 @@ fault=host && [[ $host && $host != *[!0-9A-Za-z.:_-]* && ${#host} -le 253 ]] \
   && fault=option && [[ ! $unknown ]] \
   && fault=''
 
-# status 1: the worker has ended; above 128: the deadline has passed; 0: a signal came first.
+# status 1: the worker has ended; above 128: the deadline has passed.
 [[ $fault || $tls == 1 ]] || {
   ask | {
     started=1
@@ -188,7 +188,7 @@ else
 fi
 signalled=1
 {
-  say "$reason" . | {
+  say "$reason" | {
     read -rn 1 -t 1 && read -rn 1 -t 0.1
     (($? == 1)) || kill -KILL %1
   }
