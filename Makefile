@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
-SCRIPTS := $(shell git ls-files '*.sh' 2>/dev/null) .ci/run
+SCRIPTS := $(shell git ls-files '*.sh' 2>/dev/null) .ci/run .ci/setup
 
 # pip 23, which Python 3.11 brings, knows no dependency groups and writes slow console scripts.
 .venv/pip:

@@ -1,6 +1,7 @@
 """`probe check` as typer sees it: for --help and completion. `check.py` does the work."""
 
 import inspect
+from typing import Annotated
 
 import typer
 
@@ -22,14 +23,8 @@ def _parameter(row: Option) -> inspect.Parameter:
         row.name.replace("-", "_"),
         inspect.Parameter.KEYWORD_ONLY,
         default=None if row.metavar else False,
-        annotation=typing_annotation(row, declared),
+        annotation=Annotated[(str | None) if row.metavar else bool, declared],
     )
-
-
-def typing_annotation(row: Option, declared: object) -> object:
-    from typing import Annotated
-
-    return Annotated[(str | None) if row.metavar else bool, declared]
 
 
 def check(context: typer.Context, **values: str | bool | None) -> None:
