@@ -33,12 +33,6 @@ REFERENCE = PROBES["reference"]
 MODULE = [sys.executable, "-m", "probe", "check"]
 
 
-@pytest.fixture(scope="module")
-def ports() -> Iterator[Ports]:
-    with servers.one_of_each() as found:
-        yield found
-
-
 # --- the same line and exit as the script ---------------------------------------------------------
 
 SAME = [

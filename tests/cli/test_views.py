@@ -26,28 +26,6 @@ def document(*arguments: object) -> dict[str, Any]:
     return loaded
 
 
-def test_json(synchronizer: Mock) -> None:
-    """Schema 1: verdict, reason, status, seconds, target."""
-    found = document("check", "--port", synchronizer.port)
-
-    assert found.pop("seconds") < 3
-    assert found == {
-        "schema": 1,
-        "verdict": "healthy",
-        "reason": "200",
-        "line": "healthy: 200",
-        "status": 200,
-        "target": {
-            "host": "127.0.0.1",
-            "port": synchronizer.port,
-            "path": "/health/application",
-            "timeout": 3.0,
-            "expect": "200",
-            "tls": False,
-        },
-    }
-
-
 def test_json_of_a_usage_error() -> None:
     """A faulty input is a verdict too, without a target."""
     found = document("check", "--port", "03010")

@@ -4,7 +4,6 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -17,12 +16,6 @@ from tests.support.probes import LATENESS
 from tests.support.servers import Ports
 
 pytestmark = pytest.mark.asyncio
-
-
-@pytest.fixture(scope="module")
-def ports() -> Iterator[Ports]:
-    with servers.one_of_each() as found:
-        yield found
 
 
 VERDICTS = [

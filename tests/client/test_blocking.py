@@ -4,7 +4,6 @@ import errno
 import itertools
 import socket
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -17,12 +16,6 @@ from probe.client.failures import is_deadline
 from tests.support import servers
 from tests.support.probes import LATENESS
 from tests.support.servers import Ports
-
-
-@pytest.fixture(scope="module")
-def ports() -> Iterator[Ports]:
-    with servers.one_of_each() as found:
-        yield found
 
 
 def test_healthy(ports: Ports) -> None:

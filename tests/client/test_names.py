@@ -17,7 +17,6 @@ from probe import acheck
 from probe import check
 from probe.client.names import look_up_within
 from probe.client.names import numeric
-from tests.support import servers
 from tests.support.probes import LATENESS
 from tests.support.servers import LOOPBACK
 from tests.support.servers import Ports
@@ -33,12 +32,6 @@ NAME = "service.example"
 @pytest.fixture(params=PROBES)
 def probe(request: pytest.FixtureRequest) -> Probe:
     return PROBES[request.param]
-
-
-@pytest.fixture(scope="module")
-def ports() -> Iterator[Ports]:
-    with servers.one_of_each() as found:
-        yield found
 
 
 Resolve = Callable[[list[int]], None]

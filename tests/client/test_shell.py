@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,16 +12,8 @@ from probe.client import shell
 from probe.client.shell import command
 from probe.client.shell import shell_check
 from probe.scripts import script_path
-from tests.support import servers
 from tests.support.probes import LATENESS
 from tests.support.servers import Ports
-
-
-@pytest.fixture(scope="module")
-def ports() -> Iterator[Ports]:
-    with servers.one_of_each() as found:
-        yield found
-
 
 VERDICTS = [
     ("healthy", "200"),

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.support import pid_one
-from tests.support import servers
 from tests.support.components import require
 from tests.support.components import require_root
 from tests.support.probes import ENVIRONMENT
@@ -31,12 +29,6 @@ SIGNAL = [1, "unhealthy: signal\n", ""]
 BROKEN = [1, "unhealthy: status 500\n", ""]
 REFUSED = [1, "unhealthy: refused (nothing listens there, or not yet)\n", ""]
 HEALTHY = [0, "healthy: 200\n", ""]
-
-
-@pytest.fixture(scope="module")
-def ports() -> Iterator[Ports]:
-    with servers.one_of_each() as found:
-        yield found
 
 
 def in_container(command: Sequence[str], folder: Path, **order: Any) -> dict[str, Any]:

@@ -39,12 +39,6 @@ SIGNAL = (1, "unhealthy: signal")
 SAYING = 1.1
 
 
-@pytest.fixture(scope="module")
-def ports() -> Iterator[Ports]:
-    with servers.one_of_each() as found:
-        yield found
-
-
 @pytest.fixture(params=SHELLS)
 def shell(request: pytest.FixtureRequest) -> list[str]:
     if request.param == "bash-static":
