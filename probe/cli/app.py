@@ -59,15 +59,15 @@ def main(arguments: Sequence[str]) -> int:
     """Run a command. Returns 0 done, 1 what was asked did not hold, 2 usage, 130 interrupted."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        return int(app(args=list(arguments), standalone_mode=False) or 0)
+        return int(app(args=list(arguments), prog_name="probe", standalone_mode=False) or 0)
     except (ProbeError, TyperException) as error:
         text = error.format_message() if isinstance(error, TyperException) else str(error)
-        if text:
-            typer.echo(f"probe: {text}", err=True)
+        if text:  # without a command it is the help
+            typer.echo(text if text.startswith("Usage:") else f"probe: {text}", err=True)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
+    except BrokenPipeError:  # `probe script | head`: Python must not complain of it at its end
         sys.stderr.close()
         return 1
 

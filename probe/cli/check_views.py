@@ -69,7 +69,8 @@ def run_view(options: Mapping[str, str], target: Target) -> tuple[Verdict, str]:
     if "trace" in options:
         trace.finish(verdict)
         document["trace"] = trace.phases
-        sys.stderr.write("" if options.get("format") == "json" else trace.text())
+        if options.get("format") != "json" and sys.stderr is not None:
+            sys.stderr.write(trace.text())
     if "explain" in options:
         from probe.cli.explain import explain
 

@@ -1,8 +1,6 @@
 """`probe demo`: the whole story on the embedded mock synchronizer, in a few seconds."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
@@ -30,7 +28,9 @@ ACTS = (
 
 def demo() -> None:
     """Take a mock synchronizer through good and bad times and ask both probes each time."""
-    with _mock() as mock:
+    from probe.mock.server import Mock
+
+    with Mock(mode="healthy") as mock:
         target = Target(port=mock.port, timeout=TIMEOUT)
         typer.echo(f"a mock split-sync listens on {target.authority}; each probe has {TIMEOUT:g} s")
         differing = [mode for mode, story in ACTS if not _act(mock, target, mode, story)]
@@ -39,14 +39,6 @@ def demo() -> None:
     if differing:
         raise ProbeError(f"the probes differ on: {', '.join(differing)}")
     typer.echo("\nfive acts, two implementations, one verdict each. Go on with: probe check --help")
-
-
-@contextmanager
-def _mock() -> "Iterator[Mock]":
-    from probe.mock.server import Mock
-
-    with Mock(mode="healthy") as mock:
-        yield mock
 
 
 def _act(mock: "Mock", target: Target, mode: str, story: str) -> bool:

@@ -93,7 +93,7 @@ def _printable(text: str) -> str:
 def explain(target: Target, verdict: Verdict) -> Explanation:
     """Read both bodies of *target* and say what they and *verdict* mean."""
     now = time.time_ns()
-    answer = _read(target)
+    answer = _read(target) if verdict.status else None  # without a status line there is no body
     application = _parse_application(answer)
     dependencies = _read_dependencies(target) if application else None
     notes = [] if verdict.healthy else list(_about_verdict(verdict, answer, application))

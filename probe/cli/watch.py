@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from probe.cli.check import VIEWS
 from probe.cli.check import read_target
 from probe.cli.check_options import parse
 from probe.cli.errors import UsageError
@@ -67,6 +68,8 @@ def watch(
     options, unknown = parse(context.args)
     if unknown is not None:
         raise UsageError(f"no such option: {unknown}")
+    if foreign := sorted(options.keys() & {*VIEWS, "log"}):
+        raise UsageError(f"no such option: --{foreign[0]} (probe check has it)")
     try:
         target = read_target(options, os.environb)
     except InvalidInputError as error:

@@ -56,12 +56,17 @@ def check(target: Target, *, observe: Observer = ignore, clock: Clock = time.mon
     return Verdict(reason, clock() - start)
 
 
-def make_exchange(target: Target) -> Exchange:
+def make_exchange(target: Target, inner: Exchange | None = None) -> Exchange:
+    """Return *inner*, by default what reads a status line, within TLS where *target* asks for it.
+
+    Raises CheckFailedError.
+    """
+    inner = inner or PlainExchange(target)
     if target.tls is None:
-        return PlainExchange(target)
+        return inner
     from probe.client.tls import TLSExchange  # noqa: PLC0415 # ssl costs 10 ms to import
 
-    return TLSExchange(target, PlainExchange(target))
+    return TLSExchange(target, inner)
 
 
 def connect(target: Target, deadline: Deadline, observe: Observer = ignore) -> socket.socket:

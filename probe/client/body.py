@@ -9,34 +9,31 @@ from probe.client.blocking import Clock
 from probe.client.blocking import Deadline
 from probe.client.blocking import connect
 from probe.client.blocking import converse
+from probe.client.blocking import make_exchange
 from probe.client.failures import CheckFailedError
-from probe.contract.exchange import Exchange
+from probe.contract.exchange import PlainExchange
 from probe.contract.target import Target
 
 SIZE_LIMIT = 1 << 20
 """Bytes of an answer that we are ready to keep; the synchronizer's are below 10 KB."""
 
-_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]{1,9})\r\n", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer; raises nothing of its own."""
+    """The status of a whole answer and its body, chunks put together."""
 
     status: int
     body: bytes
 
 
-class BodyExchange(Exchange):
+class BodyExchange(PlainExchange):
     """The request once, then all bytes up to the end of the answer or of the connection."""
 
     def __init__(self, target: Target) -> None:
+        super().__init__(target)
         self.data = b""
-        self._outgoing = target.request
-
-    def outgoing(self) -> bytes:
-        data, self._outgoing = self._outgoing, b""
-        return data
 
     def received(self, data: bytes) -> None:
         self.data += data
@@ -55,11 +52,7 @@ def read_answer(target: Target, clock: Clock) -> Answer:
     """Read status and body of *target*'s path. Raises CheckFailedError."""
     deadline = Deadline(target.timeout, clock)
     body = BodyExchange(target)
-    exchange: Exchange = body
-    if target.tls is not None:
-        from probe.client.tls import TLSExchange  # noqa: PLC0415
-
-        exchange = TLSExchange(target, body)
+    exchange = make_exchange(target, body)
     with connect(target, deadline) as connection:
         reason = converse(connection, exchange, deadline)
     if reason != "whole":

@@ -16,23 +16,21 @@ _LINE = re.compile(r"(?:un)?healthy: (.*?)(?: \(.*\))?")
 
 def command(script: Path, target: Target) -> list[str]:
     """Return the argv that asks for *target*; a timeout has at most 7 characters there."""
-    timeout = f"{target.timeout:.5f}"[:7].rstrip(".")
-    inputs = {**_texts(target), "timeout": timeout}
-    options = [f"--{name}={value}" for name, value in inputs.items()]
+    texts = {name: str(getattr(target, name)) for name in ("host", "port", "path", "expect")}
+    texts["timeout"] = f"{target.timeout:.5f}"[:7].rstrip(".")
+    options = [f"--{name}={text}" for name, text in texts.items()]
     return [str(script), *options, "--tls" if target.tls else "--no-tls"]
 
 
-def _texts(target: Target) -> dict[str, str]:
-    return {name: str(getattr(target, name)) for name in ("host", "port", "path", "expect")}
-
-
-def shell_check(script: Path, target: Target, log: bool = False) -> Verdict:  # noqa: FBT001, FBT002
+def shell_check(script: Path, target: Target) -> Verdict:
     """Check *target* by *script*. What is not the contract's answer is the reason `internal`."""
     start = time.monotonic()
-    argv = [*command(script, target), *(["--log"] if log else [])]
     try:
         done = subprocess.run(  # noqa: S603 # our own script
-            argv, stdout=subprocess.PIPE, timeout=target.timeout + GRACE, check=False
+            command(script, target),
+            stdout=subprocess.PIPE,
+            timeout=target.timeout + GRACE,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return Verdict("internal", time.monotonic() - start)

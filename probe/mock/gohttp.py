@@ -76,8 +76,11 @@ class Request:
     @property
     def prefaces_http2(self) -> bool:
         """Whether these are the first bytes of HTTP/2 (request.go, isH2Upgrade)."""
-        same = (self.method, self.uri, self.version) == ("PRI", "*", (2, 0))
-        return same and not self.headers
+        return self.has_preface_line and not self.headers
+
+    @property
+    def has_preface_line(self) -> bool:
+        return (self.method, self.uri, self.version) == ("PRI", "*", (2, 0))
 
     def first(self, name: str) -> str:
         return self.headers.get(name, ("",))[0]
@@ -286,7 +289,7 @@ def _is_length(text: str) -> bool:
 
 def _check(request: Request) -> None:
     """Refuse what parses and yet is not served (server.go, conn.readRequest)."""
-    if request.version[0] != 1 and not _is_preface_line(request):
+    if request.version[0] != 1 and not request.has_preface_line:
         raise RefusedError("505 HTTP Version Not Supported: unsupported protocol version")
     hosts = request.headers.get("Host", ())
     needs_host = request.modern and not request.prefaces_http2 and request.method != "CONNECT"
@@ -296,10 +299,6 @@ def _check(request: Request) -> None:
         raise bad("malformed Host header")
     if any(" " in name for name in request.headers):
         raise bad("invalid header name")
-
-
-def _is_preface_line(request: Request) -> bool:
-    return (request.method, request.uri, request.version) == ("PRI", "*", (2, 0))
 
 
 def read_body(data: bytes, length: int) -> int | None:

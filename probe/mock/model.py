@@ -164,7 +164,7 @@ class Looks:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The synchronizer at the time `at`. `opens`, `syncs`, `exits` and `closes` may lie ahead."""
+    """The synchronizer at the time `at`. `opens`, `syncs` and `exits` may lie ahead."""
 
     settings: Settings
     started: float

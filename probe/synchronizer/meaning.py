@@ -29,59 +29,56 @@ class Note:
     todo: str
 
 
-def _note(code: str, means: str, todo: str) -> tuple[str, Note]:
-    return code, Note(code, means, todo)
-
-
-NOTES = dict([
-    _note("attempts-only",
-          "200 proves that the sync loops start attempts, not that they succeed:"
-          " it stays 200 with the backend down or answering 500",
-          "watch the data's freshness apart from this check"),
-    _note("never-synced",
-          "{items}: no sync was ever attempted, and yet the answer is 200",
-          "wait for the first sync; if it stays so, look for the backend's errors in the log"),
-    _note("stale",
-          "{items}: the last attempt began longer ago than the loop's own threshold",
-          "look for a fetch that hangs (http-timeout-ms=0?); at a restart the loop begins anew"),
-    _note("sticky-500",
-          "{items}: the counter has timed out; it never starts again, so the 500 stays"
-          " though the cause is gone",
-          "restart the synchronizer: nothing else brings the 200 back"),
-    _note("storage",
-          "Storage fails (Redis), which alone leaves the answer at 200;"
-          " it is cleared only once an hour",
-          "look at Redis: address, password, memory; split-sync turns 500 about two minutes later"),
-    _note("dependencies-unseen",
-          "no dependency was looked at yet (the first look comes after an hour):"
-          " healthy here says nothing",
-          "do not build on /health/dependencies in the first hour"),
-    _note("dependencies-down",
-          "{items}: down, though the HTTP status of /health/dependencies is always 200",
-          "look at the network path and the service's own status page"),
-    _note("tls-port", "the admin port speaks TLS and was asked in plain HTTP",
-          "ask with --tls (and --ca); healthcheck.sh cannot"),
-    _note("not-found", "this server has no such route",
-          "ask the admin port (3010), not the SDK port (3000), for /health/application"),
-    _note("redirect", "the server points elsewhere; a health check does not follow",
-          "ask for the path without a trailing slash"),
-    _note("other-service", "the body is not the synchronizer's: the status line decides", ""),
-    _note("refused",
-          "nothing listens there. split-proxy opens the port only after its first full sync;"
-          " both drop the error silently when the port is taken or the address is not valid",
-          "allow a start-up period; look at ADMIN_HOST and ADMIN_PORT (03010 is octal to it)"),
-    _note("timeout", "no whole status line came in time: hung, stopped, or a full accept queue",
-          "look whether the process runs (SIGSTOP, CPU limit) or raise --timeout"),
-    _note("closed", "the connection ended before the status line was complete",
-          "a process that is just exiting does so; if it stays, look who listens there"),
-    _note("malformed", "what answers is not HTTP/1.0 or HTTP/1.1", "look who listens there"),
-    _note("unreachable", "no route to that address", "look at the host, the network, the firewall"),
-    _note("unresolved", "the name has no address", "use an address: 127.0.0.1 needs no look-up"),
-    _note("connect", "the connection failed", "look at limits on descriptors and local ports"),
-    _note("tls", "no verified TLS connection came about",
-          "give --ca, --server-name, or the client certificate that the server asks for"),
-    _note("status", "the server says so itself", "look at its log"),
-])  # fmt: skip
+_ROWS = (
+    Note("attempts-only",
+         "200 proves that the sync loops start attempts, not that they succeed:"
+         " it stays 200 with the backend down or answering 500",
+         "watch the data's freshness apart from this check"),
+    Note("never-synced",
+         "{items}: no sync was ever attempted, and yet the answer is 200",
+         "wait for the first sync; if it stays so, look for the backend's errors in the log"),
+    Note("stale",
+         "{items}: the last attempt began longer ago than the loop's own threshold",
+         "look for a fetch that hangs (http-timeout-ms=0?); at a restart the loop begins anew"),
+    Note("sticky-500",
+         "{items}: the counter has timed out; it never starts again, so the 500 stays"
+         " though the cause is gone",
+         "restart the synchronizer: nothing else brings the 200 back"),
+    Note("storage",
+         "Storage fails (Redis), which alone leaves the answer at 200;"
+         " it is cleared only once an hour",
+         "look at Redis: address, password, memory; split-sync turns 500 about two minutes later"),
+    Note("dependencies-unseen",
+         "no dependency was looked at yet (the first look comes after an hour):"
+         " healthy here says nothing",
+         "do not build on /health/dependencies in the first hour"),
+    Note("dependencies-down",
+         "{items}: down, though the HTTP status of /health/dependencies is always 200",
+         "look at the network path and the service's own status page"),
+    Note("tls-port", "the admin port speaks TLS and was asked in plain HTTP",
+         "ask with --tls (and --ca); healthcheck.sh cannot"),
+    Note("not-found", "this server has no such route",
+         "ask the admin port (3010), not the SDK port (3000), for /health/application"),
+    Note("redirect", "the server points elsewhere; a health check does not follow",
+         "ask for the path without a trailing slash"),
+    Note("other-service", "the body is not the synchronizer's: the status line decides", ""),
+    Note("refused",
+         "nothing listens there. split-proxy opens the port only after its first full sync;"
+         " both drop the error silently when the port is taken or the address is not valid",
+         "allow a start-up period; look at ADMIN_HOST and ADMIN_PORT (03010 is octal to it)"),
+    Note("timeout", "no whole status line came in time: hung, stopped, or a full accept queue",
+         "look whether the process runs (SIGSTOP, CPU limit) or raise --timeout"),
+    Note("closed", "the connection ended before the status line was complete",
+         "a process that is just exiting does so; if it stays, look who listens there"),
+    Note("malformed", "what answers is not HTTP/1.0 or HTTP/1.1", "look who listens there"),
+    Note("unreachable", "no route to that address", "look at the host, the network, the firewall"),
+    Note("unresolved", "the name has no address", "use an address: 127.0.0.1 needs no look-up"),
+    Note("connect", "the connection failed", "look at limits on descriptors and local ports"),
+    Note("tls", "no verified TLS connection came about",
+         "give --ca, --server-name, or the client certificate that the server asks for"),
+    Note("status", "the server says so itself", "look at its log"),
+)  # fmt: skip
+NOTES = {note.code: note for note in _ROWS}
 
 
 def age(item: Item, now: int) -> float | None:

@@ -24,6 +24,7 @@ USAGE = [
     ["nothing"],
     ["watch", "--bogus"],
     ["watch", "--port", "0"],
+    ["watch", "--trace"],
     ["script", "--bogus"],
     ["mock", "run", "--mode", "bogus"],
 ]
@@ -37,6 +38,24 @@ def test_usage_errors(arguments: list[str]) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("probe: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_no_command_is_the_help() -> None:
+    """Without a command the help comes on stderr as it is, and exit 2."""
+    done = probe()
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: probe ")
+
+
+def test_script_into_a_pipe_that_ends() -> None:
+    """`probe script | head -1` says nothing on stderr."""
+    done = subprocess.run(
+        ["/bin/bash", "-c", f'"{sys.executable}" -m probe script | head -n 1'],
+        capture_output=True, text=True, timeout=10, check=False,
+    )  # fmt: skip
+
+    assert (done.stdout, done.stderr) == ("#!/bin/bash -p\n", "")
 
 
 def test_script_is_the_file() -> None:

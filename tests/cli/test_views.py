@@ -97,6 +97,25 @@ def test_explain(synchronizer: Mock, mode: str, codes: list[str]) -> None:
     assert [note["code"] for note in found["explain"]["notes"]] == codes
 
 
+@pytest.mark.parametrize("mode", ["hang", "refuse", "garbage"])
+def test_explain_asks_once_where_there_is_no_body(synchronizer: Mock, mode: str) -> None:
+    """Without a status line there is no body to read: no second wait for it."""
+    synchronizer.set(mode)
+    probe("check", "--port", synchronizer.port, "--explain", "--timeout", 1)
+
+    assert len(synchronizer.requests) == (0 if mode == "refuse" else 1)
+
+
+def test_explain_survives_a_hostile_body(synchronizer: Mock) -> None:
+    """A length of thousands of digits changes nothing of the verdict."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n{}"
+    synchronizer.set("script", [["read_request"], ["send_hex", answer.hex()], ["close"]])
+    found = document("check", "--port", synchronizer.port, "--explain")
+
+    assert found["line"] == "healthy: 200"
+    assert [note["code"] for note in found["explain"]["notes"]] == ["other-service"]
+
+
 def test_explain_as_text(synchronizer: Mock) -> None:
     """Items stand in a table with the age of their last attempt."""
     lines = probe("check", "--port", synchronizer.port, "--explain").stdout.splitlines()

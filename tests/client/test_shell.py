@@ -115,10 +115,3 @@ def test_script_that_hangs(write: Write, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_no_script(tmp_path: Path) -> None:
     assert shell_check(tmp_path / "nothing", Target()).reason == "internal"
-
-
-def test_log(write: Write) -> None:
-    """The log is asked for by the script's own option."""
-    script = write('[[ $* == *--log* ]] && echo healthy: 200 || echo "unhealthy: $*"')
-
-    assert shell_check(script, Target(), log=True).healthy

@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from probe.cli.mock import Backend
+from probe.cli.mock import Kind
+from probe.cli.mock import Redis
+from probe.mock import model as models
 from probe.mock.faults import MODES
 from tests.support.probes import PROBES
 from tests.support.probes import asking
@@ -120,3 +124,10 @@ def test_set_where_no_mock_is() -> None:
     result = probe("set", "hang", "--control", "127.0.0.1:1")
     assert result.returncode == 1
     assert "no mock at 127.0.0.1:1" in result.stderr
+
+
+def test_choices_are_the_models() -> None:
+    """The options' values are those that the model knows."""
+    assert tuple(Kind) == models.KINDS
+    assert tuple(Backend) == models.BACKENDS
+    assert tuple(Redis) == models.REDISES
