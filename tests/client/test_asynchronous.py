@@ -13,21 +13,13 @@ from probe import Target
 from probe import acheck
 from tests.support import servers
 from tests.support.probes import LATENESS
+from tests.support.servers import REASONS
 from tests.support.servers import Ports
 
 pytestmark = pytest.mark.asyncio
 
 
-VERDICTS = [
-    ("healthy", "200"),
-    ("broken", "status 500"),
-    ("refusing", "refused"),
-    ("mute", "timeout"),
-    ("full", "timeout"),
-]
-
-
-@pytest.mark.parametrize(("server", "reason"), VERDICTS)
+@pytest.mark.parametrize(("server", "reason"), REASONS)
 async def test_verdict(ports: Ports, server: str, reason: str) -> None:
     verdict = await acheck(Target(port=getattr(ports, server), timeout=0.5))
 

@@ -13,18 +13,11 @@ from probe.client.shell import command
 from probe.client.shell import shell_check
 from probe.scripts import script_path
 from tests.support.probes import LATENESS
+from tests.support.servers import REASONS
 from tests.support.servers import Ports
 
-VERDICTS = [
-    ("healthy", "200"),
-    ("broken", "status 500"),
-    ("refusing", "refused"),
-    ("mute", "timeout"),
-    ("full", "timeout"),
-]
 
-
-@pytest.mark.parametrize(("server", "reason"), VERDICTS)
+@pytest.mark.parametrize(("server", "reason"), REASONS)
 def test_verdict(ports: Ports, server: str, reason: str) -> None:
     verdict = shell_check(script_path(), Target(port=getattr(ports, server), timeout=1))
 

@@ -156,6 +156,16 @@ class Ports:
     full: int
 
 
+# What a probe finds at each.
+REASONS = [
+    ("healthy", "200"),
+    ("broken", "status 500"),
+    ("refusing", "refused"),
+    ("mute", "timeout"),
+    ("full", "timeout"),
+]
+
+
 @contextlib.contextmanager
 def one_of_each() -> Iterator[Ports]:
     with contextlib.ExitStack() as stack:
