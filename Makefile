@@ -19,6 +19,7 @@ SCRIPTS := $(shell git ls-files '*.sh' 2>/dev/null) .ci/run .ci/setup
 
 .venv/dev: .venv/package
 	$(BIN)/pip install --quiet --disable-pip-version-check --group dev
+	$(BIN)/python -m tests.support.kubectl
 	touch $@
 
 .PHONY: help

@@ -1,0 +1,1 @@
+"""Docker, ECS, Kubernetes, Compose and Podman as rows of data: fields, units, defaults, limits."""
