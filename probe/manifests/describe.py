@@ -2,10 +2,12 @@
 
 import difflib
 import re
+from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
+from typing import TypeVar
 from typing import cast
 
 from probe.manifests.spec import ADMIN_PORT
@@ -29,11 +31,15 @@ from probe.synchronizer.settings import SECRET
 from probe.synchronizer.settings import SETTINGS
 from probe.synchronizer.settings import TRUE
 from probe.synchronizer.settings import URLS
+from probe.synchronizer.settings import Setting
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAMES = {Kind.SYNC: "split-sync", Kind.PROXY: "split-proxy"}
 _PROXY_PORT = 3000
+_PORTS = frozenset({"admin-port", "server-port"})
 _SECRET_WORD = re.compile(r"(?i)api_?key|password|passwd|secret|token|private_?key|credential")
+
+Amount = TypeVar("Amount", Fraction, int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +105,8 @@ def workload(values: Mapping[str, Any], units: Units, problems: list[str]) -> Wo
         traffic_port=_traffic_port(reader, kind, port, settings),
         settings=dict(sorted(settings.items())),
         secrets=_secrets(reader, kind),
-        cpu=_amount(reader, "cpu", units) or Fraction(1, 4),
-        memory=int(_amount(reader, "memory", units) or 512),
+        cpu=_amount(reader, "cpu", parse_cpu, units.cpu) or Fraction(1, 4),
+        memory=_amount(reader, "memory", parse_memory, units.memory) or 512,
         uid=_uid(reader),
         expose_admin=reader.get("expose-admin") is True,
     )
@@ -112,12 +118,12 @@ def _image_name(image: str) -> str:
     return re.sub(r"[^a-z0-9-]+", "-", last.lower()).strip("-")[:63] or "app"
 
 
-def _amount(reader: _Reader, name: str, units: Units) -> Fraction | int | None:
+def _amount(
+    reader: _Reader, name: str, parse: Callable[[str, Fraction], Amount], bare: Fraction
+) -> Amount | None:
     text = reader.get(name)
-    if text is None:
-        return None
     try:
-        return parse_cpu(text, units.cpu) if name == "cpu" else parse_memory(text, units.memory)
+        return None if text is None else parse(text, bare)
     except ValueError as error:
         reader.wrong(name, error)
         return None
@@ -181,12 +187,15 @@ def _setting_fault(name: str, value: str, kind: Kind) -> str | None:
     if name not in known:
         close = difflib.get_close_matches(name, known, 1)
         return f"{name} is no setting of split-{kind}" + (f"; {close[0]}?" if close else "")
-    row = rows.get(name)
-    if row is None:
-        return None
+    return _value_fault(name, value, kind, rows[name]) if name in rows else None
+
+
+def _value_fault(name: str, value: str, kind: Kind, row: Setting) -> str | None:
     if row.flag in SECRET:
         way = "--apikey-secret REF" if row.flag == "apikey" else f"--secret {name}=REF"
         return f"{name} is a secret and must not stand in plain text: {way}"
+    if row.flag in _PORTS:
+        return None  # read apart
     if row.type == "int" and not re.fullmatch(r"-?(0|[1-9][0-9]*)", value):
         return f"{name}={value!r} is no whole number (split-{kind} would exit with 2)"
     if row.type == "bool" and value not in TRUE | FALSE:

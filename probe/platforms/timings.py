@@ -128,7 +128,7 @@ def _complete(given: Given, platform: Platform) -> Timings:
         if interval is None:
             interval = default.interval if timeout is None else max(default.interval, timeout)
         if timeout is None:
-            timeout = min(default.timeout, interval)
+            timeout = _nearest(min(default.timeout, interval), platform.timeout)
         timings = Timings(interval, timeout, given.retries or default.retries)
         timings = timings if given.retries is None else replace(timings, retries=given.retries)
     for start in (given.start_period, given.start_within):
