@@ -1,0 +1,503 @@
+"""Task definitions for Amazon ECS, as `aws ecs register-task-definition --cli-input-json` reads.
+
+Field names and limits: Amazon ECS API reference, RegisterTaskDefinition. Everything that has a
+default is written out, so that what is registered is what stands in the file.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from probe.manifests import command
+from probe.manifests import emit
+from probe.manifests.spec import Delivery
+from probe.manifests.spec import Dependent
+from probe.manifests.spec import Handler
+from probe.manifests.spec import HealthSpec
+from probe.manifests.spec import Kind
+from probe.manifests.spec import Plan
+from probe.manifests.spec import SpecError
+from probe.manifests.spec import Workload
+from probe.manifests.spec import environment
+from probe.manifests.spec import kind_of
+from probe.manifests.spec import read_environment
+from probe.platforms import fargate
+from probe.platforms.resources import UNITS_PER_VCPU
+from probe.platforms.rows import ECS
+from probe.platforms.timings import Timings
+from probe.platforms.timings import startup
+from probe.synchronizer.settings import SECRET
+from probe.synchronizer.settings import TRUE
+
+Document = dict[str, Any]
+
+# RegisterTaskDefinition `cpu`, on EC2: "between 128 CPU units and 196608 CPU units".
+EC2_TASK_CPU = range(128, 196608 + 1)
+# ContainerDefinition `cpu` and `memory`: the least that Linux and Docker 20.10 take.
+MIN_CONTAINER_CPU = 2
+MIN_CONTAINER_MEMORY = 6
+
+_ARCHITECTURES = {"x86_64": "X86_64", "arm64": "ARM64"}
+_LAUNCHES = {"fargate": "FARGATE", "ec2": "EC2"}
+_TMP = "/tmp"  # noqa: S108 # where split-proxy makes its database, not a file of ours
+_TMP_VOLUME = {"tmp": _TMP}
+# ECS Exec's agent writes here, which a read-only root forbids (aws/containers-roadmap#1359).
+_EXEC_VOLUMES = {"ecs-exec-lib": "/var/lib/amazon", "ecs-exec-log": "/var/log/amazon"}
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+_PLACE = r"arn:aws[a-z-]*:{}:[a-z0-9-]+:[0-9]{{12}}:"
+_SECRETS_MANAGER = re.compile(
+    _PLACE.format("secretsmanager") + r"secret:[A-Za-z0-9/_+=.@-]+(:[^:]*:[^:]*:[^:]*)?"
+)
+_PARAMETER = re.compile(_PLACE.format("ssm") + r"parameter/[A-Za-z0-9_./-]+")
+_ROLE = r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What ECS alone knows. `tmp_size` is in MiB; a `family` of None is the workload's name.
+
+    `tmp_volume` says that the image declares VOLUME /tmp, so that a task volume there is writable.
+    """
+
+    launch: str = "fargate"
+    log_group: str = ""
+    region: str = ""
+    execution_role: str = ""
+    task_role: str | None = None
+    arch: str = "x86_64"
+    tmp_volume: bool = False
+    tmp_size: int = 128
+    ecs_exec: bool = False
+    app: Dependent | None = None
+    family: str | None = None
+
+    @property
+    def is_fargate(self) -> bool:
+        return self.launch == "fargate"
+
+    @property
+    def launch_type(self) -> str:
+        """The API's own word."""
+        return _LAUNCHES[self.launch]
+
+
+def render(plan: Plan, options: Options) -> str:
+    return emit.to_json(build(plan, options))
+
+
+def render_health_check(plan: Plan) -> str:
+    """Return the bare healthCheck object, to be put into a container definition."""
+    return emit.to_json(health_check(plan, name_port=True))
+
+
+def build(plan: Plan, options: Options) -> Document:
+    """Return the input of RegisterTaskDefinition."""
+    containers = [_synchronizer(plan, options)]
+    if options.app:
+        containers.append(_application(plan.workload, options, options.app))
+    volumes = _volumes(plan.workload, options)
+    return {
+        "family": options.family or plan.workload.name,
+        **({"taskRoleArn": options.task_role} if options.task_role else {}),
+        "executionRoleArn": options.execution_role,
+        "networkMode": "awsvpc",
+        "containerDefinitions": containers,
+        **({"volumes": [{"name": name, "host": {}} for name in volumes]} if volumes else {}),
+        "requiresCompatibilities": [options.launch_type],
+        **_task_size(plan.workload, options),
+        "runtimePlatform": {
+            "cpuArchitecture": _ARCHITECTURES[options.arch],
+            "operatingSystemFamily": "LINUX",
+        },
+    }
+
+
+def health_check(plan: Plan, *, name_port: bool = False) -> Document:
+    """Return the healthCheck of a container definition; times in seconds.
+
+    *name_port* names the port even where the container's own variables tell it.
+    """
+    health = plan.health
+    words = command.argv(plan.workload, health, plan.inline, name_port=name_port)
+    return {
+        "command": command.to_docker(words),
+        **{field.key: getattr(health.timings, name) for name, field in ECS.fields.items()},
+    }
+
+
+def _synchronizer(plan: Plan, options: Options) -> Document:
+    workload = plan.workload
+    return {
+        "name": workload.name,
+        "image": workload.image,
+        **_container_size(workload, options),
+        "essential": True,
+        "portMappings": [_port_mapping(port) for port in workload.published_ports],
+        "environment": _pairs(environment(workload, plan.health), "value"),
+        "secrets": _pairs(workload.secrets, "valueFrom"),
+        "user": f"{workload.uid}:{workload.uid}",
+        "readonlyRootFilesystem": _is_readonly(workload, options),
+        "linuxParameters": _linux_parameters(workload, options),
+        "mountPoints": [
+            {"sourceVolume": name, "containerPath": path, "readOnly": False}
+            for name, path in _volumes(workload, options).items()
+        ],
+        "volumesFrom": [],
+        "systemControls": [],
+        **({"startTimeout": _start_timeout(plan.health, options)} if options.app else {}),
+        "stopTimeout": workload.stop_seconds,
+        "logConfiguration": _log_configuration(workload.name, options),
+        "healthCheck": health_check(plan),
+    }
+
+
+def _application(workload: Workload, options: Options, app: Dependent) -> Document:
+    """Return the container that waits; what it needs besides, its owner knows."""
+    return {
+        "name": app.name,
+        "image": app.image,
+        **_container_size(workload, options),
+        "essential": True,
+        "portMappings": [],
+        "environment": [],
+        "mountPoints": [],
+        "volumesFrom": [],
+        "systemControls": [],
+        "dependsOn": [{"containerName": workload.name, "condition": "HEALTHY"}],
+        "logConfiguration": _log_configuration(app.name, options),
+    }
+
+
+def _port_mapping(port: int) -> Document:
+    """Return a mapping under awsvpc, where the host's port is the container's."""
+    return {"containerPort": port, "hostPort": port, "protocol": "tcp"}
+
+
+def _pairs(found: Mapping[str, str], key: str) -> list[dict[str, str]]:
+    """Return variables sorted by name, as the API sorts nothing and diffs are read by people."""
+    return [{"name": name, key: value} for name, value in sorted(found.items())]
+
+
+def _linux_parameters(workload: Workload, options: Options) -> Document:
+    """Return an init that reaps, no capabilities, and the proxy's temporary directory on EC2.
+
+    The API stores `add` as an empty list where it is left out, which Terraform takes for a change.
+    """
+    tmpfs = {
+        "containerPath": _TMP,
+        "size": options.tmp_size,
+        "mountOptions": ["nosuid", "nodev", "noexec"],
+    }
+    return {
+        "capabilities": {"add": [], "drop": ["ALL"]},
+        "initProcessEnabled": True,
+        **({"tmpfs": [tmpfs]} if _has_tmpfs(workload, options) else {}),
+    }
+
+
+def _has_tmpfs(workload: Workload, options: Options) -> bool:
+    return workload.needs_tmp and not options.is_fargate and not options.tmp_volume
+
+
+def _is_readonly(workload: Workload, options: Options) -> bool:
+    """Tell whether the root is read-only: not where split-proxy has no other place to write."""
+    return not workload.needs_tmp or options.tmp_volume or _has_tmpfs(workload, options)
+
+
+def _volumes(workload: Workload, options: Options) -> dict[str, str]:
+    """Return the task's volumes and where they are mounted."""
+    exec_needs = options.ecs_exec and _is_readonly(workload, options)
+    return {
+        **(_TMP_VOLUME if options.tmp_volume else {}),
+        **(_EXEC_VOLUMES if exec_needs else {}),
+    }
+
+
+def _log_configuration(name: str, options: Options) -> Document:
+    """Return awslogs, complete; in mode blocking a full buffer stops the application."""
+    return {
+        "logDriver": "awslogs",
+        "options": {
+            "awslogs-group": options.log_group,
+            "awslogs-region": options.region,
+            "awslogs-stream-prefix": name,
+            "mode": "non-blocking",
+            "max-buffer-size": "25m",
+        },
+    }
+
+
+def _start_timeout(health: HealthSpec, options: Options) -> int:
+    """Return how long the application waits for HEALTHY: as long as a start may take.
+
+    Without it a task stays PENDING for ever (aws/containers-roadmap#2379).
+    """
+    seconds = startup(health.timings)
+    return fargate.bounded_timeout(seconds) if options.is_fargate else math.ceil(seconds)
+
+
+def _units(workload: Workload) -> int:
+    return math.ceil(workload.cpu * UNITS_PER_VCPU)
+
+
+def _container_size(workload: Workload, options: Options) -> dict[str, int]:
+    """Return a container's share of the task: all of it, or a soft half beside an application."""
+    if options.app:
+        return {"cpu": _units(workload) // 2, "memoryReservation": workload.memory // 2}
+    return {"cpu": _units(workload), "memory": workload.memory}
+
+
+def _task_size(workload: Workload, options: Options) -> dict[str, str]:
+    """Return the task's CPU and memory; on EC2 a small CPU stands with the container alone."""
+    units = _units(workload)
+    has_cpu = options.is_fargate or units in EC2_TASK_CPU
+    return {**({"cpu": str(units)} if has_cpu else {}), "memory": str(workload.memory)}
+
+
+def problems(plan: Plan, options: Options) -> list[str]:
+    """Return why ECS would refuse the task, or run it otherwise than meant."""
+    return [
+        *_option_problems(options),
+        *_name_problems(plan.workload, options),
+        *_size_problems(plan.workload, options),
+        *_secret_problems(plan.workload),
+        *_check_problems(plan),
+    ]
+
+
+# Each option's form, and what it is for.
+_FORMS = {
+    "execution_role": (re.compile(_ROLE), "the ARN of a role that fetches secrets and writes logs"),
+    "log_group": (re.compile(r"[A-Za-z0-9_./#-]{1,512}"), "the name of a CloudWatch log group"),
+    "region": (re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+"), "a region, such as us-east-1"),
+    "task_role": (re.compile(_ROLE), "the ARN of the role that the application has"),
+}
+
+
+def _option_problems(options: Options) -> list[str]:
+    found = []
+    for name, (form, meaning) in _FORMS.items():
+        option, value = f"--{name.replace('_', '-')}", getattr(options, name)
+        if value is None:
+            continue
+        if not value:
+            found.append(f"{option}: needed on ECS: {meaning}")
+        elif not form.fullmatch(value):
+            found.append(f"{option}: {value!r} is not {meaning}")
+    if options.ecs_exec and not options.task_role:
+        found.append("--ecs-exec: needs --task-role, a role that may open ssmmessages channels")
+    return found
+
+
+def _name_problems(workload: Workload, options: Options) -> list[str]:
+    names = {"--name": workload.name}
+    if options.family is not None:
+        names["--family"] = options.family
+    if options.app:
+        names["--app-name"] = options.app.name
+    found = [
+        f"{option}: {name!r} is not 1 to 255 letters, digits, hyphens and underscores"
+        for option, name in names.items()
+        if not _NAME.fullmatch(name)
+    ]
+    if options.app and options.app.name == workload.name:
+        found.append(f"--app-name: {workload.name!r} is the name of the other container")
+    return found
+
+
+_SIZE = (
+    "--cpu {cpu} with --memory {memory} is no size that {taker} takes ({source}); "
+    "nearest that fits: --cpu {fits.cpu} --memory {fits.memory}"
+)
+
+
+def _size_problems(workload: Workload, options: Options) -> list[str]:
+    cpu, memory = workload.cpu * UNITS_PER_VCPU, workload.memory
+    fits = _fargate_fit(workload) if options.is_fargate else _ec2_fit(workload, options)
+    if cpu == fits.cpu and memory == fits.memory:
+        return []
+    taker = "Fargate" if options.is_fargate else "ECS on EC2"
+    source = fargate.SIZES_SOURCE
+    return [_SIZE.format(cpu=_plain(cpu), memory=memory, taker=taker, source=source, fits=fits)]
+
+
+def _fargate_fit(workload: Workload) -> fargate.Size:
+    return fargate.nearest(fargate.Size(_units(workload), workload.memory))
+
+
+def _ec2_fit(workload: Workload, options: Options) -> fargate.Size:
+    """Return what is asked for within the limits; two containers share what the task has."""
+    least = EC2_TASK_CPU[0] if options.app else MIN_CONTAINER_CPU
+    cpu = min(max(_units(workload), least), EC2_TASK_CPU[-1])
+    return fargate.Size(cpu, max(workload.memory, MIN_CONTAINER_MEMORY * (2 if options.app else 1)))
+
+
+def _plain(value: Fraction) -> str:
+    return str(value) if value.denominator == 1 else f"{float(value):g}"
+
+
+def _secret_problems(workload: Workload) -> list[str]:
+    found = [
+        f"{_secret_option(name, workload)}: {value!r} is not the ARN of a Secrets Manager secret "
+        "or an SSM parameter"
+        for name, value in sorted(workload.secrets.items())
+        if not (_SECRETS_MANAGER.fullmatch(value) or _PARAMETER.fullmatch(value))
+    ]
+    for flag in sorted(SECRET) if workload.prefix else ():
+        name = f"{workload.prefix}{flag.upper().replace('-', '_')}"
+        if name in workload.settings:
+            found.append(
+                f"--env {name}: a secret must not stand in plain text: --secret {name}=ARN"
+            )
+    return found
+
+
+def _secret_option(name: str, workload: Workload) -> str:
+    """Return the option that a secret variable comes from."""
+    return "--apikey-secret" if name == f"{workload.prefix}APIKEY" else f"--secret {name}"
+
+
+def _check_problems(plan: Plan) -> list[str]:
+    found = []
+    tls = f"{plan.workload.prefix}ADMIN_TLS_ENABLED"
+    if plan.workload.settings.get(tls) in TRUE:
+        found.append(
+            f"--env {tls}: the shell probe cannot speak TLS; leave it out (the admin port is on "
+            "loopback), or check from a container of its own with `probe check --tls`, or use "
+            "Kubernetes with --handler http"
+        )
+    if plan.health.delivery is Delivery.CONFIGMAP:
+        found.append("--script configmap: ECS has none; use --inline, or --script image")
+    if plan.health.handler is Handler.HTTP:
+        found.append("--handler http: ECS runs commands alone; use --handler exec")
+    return found
+
+
+def notes(plan: Plan, options: Options) -> list[str]:
+    """Return what the user must know or do besides."""
+    return [
+        *_tmp_notes(plan.workload, options),
+        *_role_notes(plan.workload, options),
+        *_app_notes(plan.health, options),
+        f"the log group {options.log_group} must exist: nothing here makes it",
+    ]
+
+
+_WRITABLE = (
+    "the root filesystem stays writable: split-proxy makes its database in /tmp, and a task volume "
+    "there is root's and 0755 unless the image declares VOLUME /tmp; if it does, --tmp-volume "
+    "mounts one and makes the root read-only"
+)
+_VOLUME = (
+    "--tmp-volume: the image must declare VOLUME /tmp, else that directory is root's and 0755, and "
+    "user {uid} cannot write there"
+)
+_UNCHECKED = (
+    "{app} has no health check: ECS reports a task as UNKNOWN while an essential container has "
+    "none, so give it one"
+)
+_SHORT = (
+    "{app} waits {longest} s, Fargate's longest startTimeout, though a start may take {seconds} s"
+)
+
+
+def _tmp_notes(workload: Workload, options: Options) -> list[str]:
+    if not _is_readonly(workload, options):
+        return [_WRITABLE]
+    return [_VOLUME.format(uid=workload.uid)] if options.tmp_volume else []
+
+
+# Which permission fetches which kind of secret, by a part of its ARN.
+_PERMISSIONS = {":secretsmanager:": "secretsmanager:GetSecretValue", ":ssm:": "ssm:GetParameters"}
+
+
+def _role_notes(workload: Workload, options: Options) -> list[str]:
+    found = []
+    for part, permission in _PERMISSIONS.items():
+        if arns := sorted({arn for arn in workload.secrets.values() if part in arn}):
+            found.append(
+                f"the execution role needs {permission} on {', '.join(arns)}: the managed policy "
+                "AmazonECSTaskExecutionRolePolicy does not include it"
+            )
+    if options.ecs_exec:
+        found.append(
+            "--ecs-exec: the task role needs ssmmessages:CreateControlChannel, "
+            "ssmmessages:CreateDataChannel, ssmmessages:OpenControlChannel and "
+            "ssmmessages:OpenDataChannel; a shell: `aws ecs execute-command --interactive "
+            '--command "/bin/bash"`'
+        )
+    return found
+
+
+def _app_notes(health: HealthSpec, options: Options) -> list[str]:
+    if not options.app:
+        return []
+    app, longest, seconds = (
+        options.app.name,
+        fargate.MAX_TIMEOUT,
+        math.ceil(startup(health.timings)),
+    )
+    found = [_UNCHECKED.format(app=app)]
+    if options.is_fargate and seconds > longest:
+        found.append(_SHORT.format(app=app, longest=longest, seconds=seconds))
+    return found
+
+
+def read(document: Document) -> tuple[Workload, HealthSpec]:
+    """Return what a task definition of ours was made of. Raises SpecError where it is not ours."""
+    try:
+        return _read(document)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, SpecError):
+            raise
+        raise SpecError([f"not a task definition of ours: {error!r}"]) from error
+
+
+def _read(document: Document) -> tuple[Workload, HealthSpec]:
+    container, ours = _find(document["containerDefinitions"])
+    variables = {row["name"]: row["value"] for row in container["environment"]}
+    secrets = {row["name"]: row["valueFrom"] for row in container["secrets"]}
+    kind = kind_of(variables.keys() | secrets.keys())
+    found = read_environment(variables, kind)
+    port = ours.port if found.port is None else found.port
+    mapped = [row["containerPort"] for row in container["portMappings"]]
+    clients = mapped if kind is Kind.GENERIC else [other for other in mapped if other != port]
+    workload = Workload(
+        name=container["name"],
+        image=container["image"],
+        kind=kind,
+        port=port,
+        traffic_port=clients[0] if clients else None,
+        settings=found.settings,
+        secrets=secrets,
+        cpu=Fraction(int(document.get("cpu") or container["cpu"]), UNITS_PER_VCPU),
+        memory=int(document["memory"]),
+        uid=int(container["user"].partition(":")[0]),
+        expose_admin=port in mapped[1:] or (kind is not Kind.GENERIC and port in mapped),
+    )
+    return workload, HealthSpec(
+        timings=_read_timings(container["healthCheck"]),
+        path=ours.path,
+        expect=ours.expect,
+        delivery=ours.delivery,
+        log=found.log,
+    )
+
+
+def _find(containers: list[Document]) -> tuple[Document, command.Command]:
+    """Return the container whose health check is ours. Raises SpecError where there is none."""
+    for container in containers:
+        words = command.from_docker(container.get("healthCheck", {}).get("command"))
+        if words and (ours := command.read_argv(words)):
+            return container, ours
+    raise SpecError(["no container has our health check"])
+
+
+def _read_timings(check: Document) -> Timings:
+    return Timings(
+        **{name: check.get(field.key, field.default) for name, field in ECS.fields.items()}
+    )
