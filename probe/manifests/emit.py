@@ -12,6 +12,8 @@ from ruamel.yaml.scalarstring import LiteralScalarString
 # What no YAML 1.1 or 1.2 parser takes for anything but text; kubectl and cfn read 1.1, where `no`
 # is a boolean, 012 a number and 12:30 another.
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./@+-]*(:[A-Za-z0-9_./@+-]+)*")
+# What JSON leaves as it is and YAML takes for a line break or refuses.
+_UNPRINTABLE = re.compile("[\x7f-\xa0\u2028\u2029\ufeff]")
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"})
 _BLOCK = re.compile(r"(?![ \n])[\t\n -~]*[!-~]\n?")
 
@@ -21,9 +23,12 @@ def to_json(document: Any) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def to_yaml(*documents: Any, header: str = "") -> str:
-    """Return YAML documents in block style; *header* is a comment before the first."""
-    texts = [_dump(document) for document in documents]
+def to_yaml(*documents: Any, header: str = "", list_offset: int = 2) -> str:
+    """Return YAML documents in block style; *header* is a comment before the first.
+
+    The dashes of lists are indented by *list_offset*.
+    """
+    texts = [_dump(document, list_offset) for document in documents]
     return _comment(header) + "---\n".join(texts)
 
 
@@ -31,10 +36,18 @@ def _comment(text: str) -> str:
     return "".join(f"# {line}".rstrip() + "\n" for line in text.splitlines())
 
 
-def _dump(document: Any) -> str:
+def scalar(value: Any) -> str:
+    """Return a single value, or a list or mapping in flow style, for one line of YAML."""
+    if isinstance(value, str) and _is_plain(value):
+        return value
+    text = json.dumps(value, ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _dump(document: Any, list_offset: int) -> str:
     yaml = YAML(typ="rt", pure=True)
     yaml.width = 4096
-    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.indent(mapping=2, sequence=2 + list_offset, offset=list_offset)
     yaml.representer.ignore_aliases = lambda _data: True
     stream = io.StringIO()
     yaml.dump(_quoted(document), stream)
@@ -48,8 +61,12 @@ def _quoted(value: Any) -> Any:
         return [_quoted(item) for item in value]
     if not isinstance(value, str):
         return value
-    if _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
+    if _is_plain(value):
         return value
     if "\n" in value and _BLOCK.fullmatch(value):
         return LiteralScalarString(value)
     return DoubleQuotedScalarString(value)
+
+
+def _is_plain(text: str) -> bool:
+    return bool(_PLAIN.fullmatch(text)) and text.lower() not in _WORDS
