@@ -1,6 +1,7 @@
 """Which timings fit a platform, which are refused, the nearest that fit, and how to choose them."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import replace
 from typing import NamedTuple
@@ -13,6 +14,8 @@ from probe.platforms.rows import Platform
 _MARGIN = 1
 _SHORTEST_INTERVAL = 5
 _LONGEST_INTERVAL = 30
+_RETRIES = (3, 2, 1)
+_TIMEOUTS = (5, 4, 3, 2)
 _LONGEST_OWN = 3600  # the probe's own --timeout takes up to seven characters
 
 
@@ -95,11 +98,17 @@ def refuse(timings: Timings, platform: Platform) -> list[Refusal]:
         if _nearest(value, field) != value
     ]
     if not outside and timings.timeout > timings.interval:
-        why = f"it is above the interval of {timings.interval} s, which it would stretch"
-        outside.append(
-            Refusal("timeout", timings.timeout, why, platform.timeout.source, timings.interval)
-        )
+        outside.append(_stretched(timings, platform))
     return outside
+
+
+def _stretched(timings: Timings, platform: Platform) -> Refusal:
+    shortest, source = platform.timeout.minimum, platform.timeout.source
+    if timings.interval < shortest:
+        why = f"it is below the shortest timeout of {platform.title}, {shortest} s"
+        return Refusal("interval", timings.interval, why, source, shortest)
+    why = f"it is above the interval of {timings.interval} s, which it would stretch"
+    return Refusal("timeout", timings.timeout, why, source, timings.interval)
 
 
 def detection(timings: Timings, platform: Platform) -> Seconds:
@@ -119,22 +128,27 @@ def startup(timings: Timings) -> Seconds:
 
 
 def _complete(given: Given, platform: Platform) -> Timings:
+    timings = _plainly(given, platform)
     if given.detect_within is not None:
         timings = _detecting(given.detect_within, given, platform)
-    else:
-        default = Timings()
-        timeout = given.timeout
-        interval = given.interval
-        if interval is None:
-            interval = default.interval if timeout is None else max(default.interval, timeout)
-        if timeout is None:
-            timeout = _nearest(min(default.timeout, interval), platform.timeout)
-        timings = Timings(interval, timeout, given.retries or default.retries)
-        timings = timings if given.retries is None else replace(timings, retries=given.retries)
     for start in (given.start_period, given.start_within):
         if start is not None:
             timings = replace(timings, start_period=start)
     return timings
+
+
+def _plainly(given: Given, platform: Platform) -> Timings:
+    """Return what is given, the rest by default or as near to it as goes with the given."""
+    default = Timings()
+    timeout, interval = given.timeout, given.interval
+    if interval is None:
+        interval = default.interval
+        if timeout is not None:
+            interval = _nearest(max(interval, timeout), platform.interval)
+    if timeout is None:
+        timeout = _nearest(min(default.timeout, interval), platform.timeout)
+    retries = default.retries if given.retries is None else given.retries
+    return Timings(interval, timeout, retries)
 
 
 def _detecting(seconds: Seconds, given: Given, platform: Platform) -> Timings:
@@ -142,21 +156,11 @@ def _detecting(seconds: Seconds, given: Given, platform: Platform) -> Timings:
 
     Raises TimingsError where even the most impatient take longer.
     """
-    retries = (given.retries,) if given.retries is not None else (3, 2, 1)
-    timeouts = (given.timeout,) if given.timeout is not None else (5, 4, 3, 2)
-    for tries in retries:
-        for timeout in timeouts:
-            interval = given.interval
-            if interval is None:
-                interval = _interval_for(seconds, tries, timeout, platform)
-            timings = Timings(interval, timeout, tries)
-            if not refuse(timings, platform) and detection(timings, platform) <= seconds:
-                return timings
-    shortest = Timings(
-        given.interval if given.interval is not None else max(_SHORTEST_INTERVAL, timeouts[-1]),
-        timeouts[-1],
-        retries[-1],
-    )
+    candidates = list(_candidates(seconds, given, platform))
+    for timings in candidates:
+        if not refuse(timings, platform) and detection(timings, platform) <= seconds:
+            return timings
+    shortest = candidates[-1]
     if refusals := refuse(shortest, platform):
         raise TimingsError(refusals)
     nearest = detection(shortest, platform)
@@ -164,14 +168,28 @@ def _detecting(seconds: Seconds, given: Given, platform: Platform) -> Timings:
     raise TimingsError([Refusal("detect_within", seconds, why, platform.interval.source, nearest)])
 
 
+def _candidates(seconds: Seconds, given: Given, platform: Platform) -> Iterator[Timings]:
+    """Yield timings that keep to what is given, the calmest first."""
+    longest = _TIMEOUTS[0] if given.interval is None else given.interval
+    fitting = [timeout for timeout in _TIMEOUTS if timeout <= longest]
+    shortest = _nearest(min(longest, _TIMEOUTS[-1]), platform.timeout)
+    timeouts = (fitting or [shortest]) if given.timeout is None else [given.timeout]
+    for retries in _RETRIES if given.retries is None else [given.retries]:
+        for timeout in timeouts:
+            interval = given.interval
+            if interval is None:
+                interval = _interval_for(seconds, retries, timeout, platform)
+            yield Timings(interval, timeout, retries)
+
+
 def _interval_for(seconds: Seconds, retries: int, timeout: Seconds, platform: Platform) -> int:
+    """Return the longest interval that finds a fault in time, within reason."""
     if platform.fixed_rate:
         longest = (seconds - timeout) / max(retries, 1)
     else:
         longest = (seconds - platform.report_lag) / max(retries, 1) - timeout
-    return max(
-        _SHORTEST_INTERVAL, min(math.floor(longest), max(_LONGEST_INTERVAL, math.ceil(timeout)))
-    )
+    shortest = max(_SHORTEST_INTERVAL, math.ceil(timeout))
+    return max(shortest, min(math.floor(longest), _LONGEST_INTERVAL))
 
 
 def _say(timings: Timings) -> str:
