@@ -171,7 +171,7 @@ def _detecting(seconds: Seconds, given: Given, platform: Platform) -> Timings:
 def _candidates(seconds: Seconds, given: Given, platform: Platform) -> Iterator[Timings]:
     """Yield timings that keep to what is given, the calmest first."""
     longest = _TIMEOUTS[0] if given.interval is None else given.interval
-    fitting = [timeout for timeout in _TIMEOUTS if timeout <= longest]
+    fitting: list[Seconds] = [timeout for timeout in _TIMEOUTS if timeout <= longest]
     shortest = _nearest(min(longest, _TIMEOUTS[-1]), platform.timeout)
     timeouts = (fitting or [shortest]) if given.timeout is None else [given.timeout]
     for retries in _RETRIES if given.retries is None else [given.retries]:

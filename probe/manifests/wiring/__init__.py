@@ -1,0 +1,1 @@
+"""Edits of existing documents: text in, text out, every byte that is not the check kept."""
