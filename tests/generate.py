@@ -4,10 +4,12 @@ A generated block stands between `<!-- generated: NAME -->` and `<!-- end -->`.
 """
 
 import re
+import shutil
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 
+from probe.cli.app import main
 from probe.contract.verdict import REASONS
 from probe.contract.verdict import Verdict
 from probe.mock.faults import MODES
@@ -51,6 +53,17 @@ def generate(text: str) -> str:
     )
 
 
+def generate_examples() -> None:
+    """Write deploy/'s examples anew; those that are no longer made go."""
+    deploy = ROOT / "deploy"
+    for folder in filter(Path.is_dir, deploy.iterdir()):
+        shutil.rmtree(folder)
+    status = main(["generate", "all", "--spec", str(deploy / "examples.yaml"), "-o", str(deploy)])
+    if status:
+        raise SystemExit(status)
+
+
 if __name__ == "__main__":
+    generate_examples()
     for file in FILES:
         file.write_text(generate(file.read_text(encoding="utf-8")), encoding="utf-8")

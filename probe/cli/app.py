@@ -12,9 +12,11 @@ from typer.exceptions import TyperException
 from probe import __version__
 from probe.cli import check_command
 from probe.cli import demo
+from probe.cli import generate
 from probe.cli import mock
 from probe.cli import script
 from probe.cli import watch
+from probe.cli import wire
 from probe.cli.errors import ProbeError
 
 INTERRUPTED = 130
@@ -35,6 +37,8 @@ app.command("watch", context_settings={"ignore_unknown_options": True, "allow_ex
 app.command("script")(script.script)
 app.command("demo")(demo.demo)
 app.add_typer(mock.app, name="mock")
+app.add_typer(generate.app, name="generate")
+app.command("wire")(wire.wire)
 
 
 def _print_version(asked: bool) -> None:  # typer's callback

@@ -7,10 +7,16 @@ import argparse
 import sys
 
 from tests.bench import check
+from tests.bench import deploy
 from tests.bench import library
 from tests.bench import shell
 
-PARTS = {"shell": shell.report, "check": check.report, "library": library.report}
+PARTS = {
+    "shell": shell.report,
+    "check": check.report,
+    "library": library.report,
+    "deploy": deploy.report,
+}
 
 
 def main() -> None:

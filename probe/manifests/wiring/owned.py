@@ -11,14 +11,21 @@ from probe.manifests.wiring.tree import ThroughAliasError
 from probe.manifests.wiring.tree import follow
 
 
-def verify_rest(before: str, after: str, parse: Parse, changes: list[Change]) -> None:
+def changed_line(documents: list[Any], change: Change) -> int:
+    """Return the line of the place that a change is for."""
+    node = documents[change.document].node
+    return 1 if node is None else follow(node, change.path or ()).line
+
+
+def verify_rest(
+    before: str, after: str, parse: Parse, changes: list[Change], line: int
+) -> None:
     """Compare a text with what its changes make of the values in the old one.
 
     A change that shows in a second place went through an anchor: raises ThroughAliasError, and
     WireError for anything else that differs.
     """
-    old = parse(before)
-    expected = [_values(document.node) for document in old]
+    expected = [_values(document.node) for document in parse(before)]
     for change in changes:
         if change.path is None:
             expected.append(change.value)
@@ -27,9 +34,6 @@ def verify_rest(before: str, after: str, parse: Parse, changes: list[Change]) ->
     found = [_values(document.node) for document in parse(after)]
     if found == expected:
         return
-    first = next(change for change in changes)
-    node = old[first.document].node
-    line = follow(node, first.path or ()).line
     if "&" in before:
         raise ThroughAliasError(
             "what is to be changed has an anchor (&) through which others have it too", line

@@ -160,16 +160,16 @@ def text_of(node: Node | None) -> str:
 
 
 def follow(node: Node, path: Path) -> Node:
-    """Return what stands at a path that is known to be there."""
+    """Return what stands at a path that was found before. Raises WireError where it is gone."""
     for step in path:
-        if isinstance(step, int):
-            assert isinstance(node, Sequence)
-            node = node.items[step]
-        else:
-            assert isinstance(node, Mapping)
+        found: Node | None = None
+        if isinstance(step, int) and isinstance(node, Sequence) and step < len(node.items):
+            found = node.items[step]
+        elif isinstance(step, str) and isinstance(node, Mapping):
             found = get(node, step)
-            assert found is not None
-            node = found
+        if found is None:
+            raise WireError(f"{dotted(path)} is not written as a place of its own", node.line)
+        node = found
     return node
 
 

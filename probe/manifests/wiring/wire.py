@@ -18,6 +18,7 @@ from probe.manifests.wiring.choose import is_synchronizers_image
 from probe.manifests.wiring.choose import is_synchronizers_name
 from probe.manifests.wiring.errors import WireError
 from probe.manifests.wiring.healthcheck import Shape
+from probe.manifests.wiring.owned import changed_line
 from probe.manifests.wiring.owned import verify_rest
 from probe.manifests.wiring.recognise import Format
 from probe.manifests.wiring.recognise import Fragment
@@ -115,8 +116,14 @@ def wire(text: str, name: str, request: Request, *, look_only: bool = False) -> 
 def _edited(text: str, found: Recognised, changes: list[Change]) -> str:
     if not changes:
         return text
-    after = rewrite(text, changes, found.parse)
-    verify_rest(text, after, found.parse, changes)
+    line = changed_line(found.documents, changes[0])
+    try:
+        after = rewrite(text, changes, found.parse)
+    except ThroughAliasError:
+        raise
+    except WireError as error:  # its line would be one of a text that nobody has
+        raise WireError(f"cannot be edited there: {error.message}", line) from error
+    verify_rest(text, after, found.parse, changes, line)
     return after
 
 

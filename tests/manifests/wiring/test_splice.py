@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from probe.manifests import emit
 from probe.manifests.wiring.errors import WireError
 from probe.manifests.wiring.json_nodes import parse_json
-from probe.manifests.wiring.nodes import Node
 from probe.manifests.wiring.nodes import get
 from probe.manifests.wiring.nodes import plain
 from probe.manifests.wiring.splice import Edit
@@ -234,7 +233,7 @@ def _follow(value: Any, path: tuple[Any, ...]) -> Any:
     return value
 
 
-def _node(node: Any, path: tuple[Any, ...]) -> Node | Any:
+def _node(node: Any, path: tuple[Any, ...]) -> Any:
     for step in path:
         node = node.items[step] if isinstance(step, int) else get(node, step)
     return node

@@ -1,0 +1,26 @@
+{{- define "split-proxy.fullname" -}}
+{{- $both := printf "%s-%s" .Release.Name .Chart.Name -}}
+{{- $name := ternary .Release.Name $both (contains .Chart.Name .Release.Name) -}}
+{{- .Values.fullnameOverride | default $name | trunc 63 | trimSuffix "-" -}}
+{{- end }}
+
+{{- define "split-proxy.selectorLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "split-proxy.labels" -}}
+{{ include "split-proxy.selectorLabels" . }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
+{{- end }}
+
+{{- define "split-proxy.image" -}}
+{{- .repository }}{{ with .tag }}:{{ . }}{{ end }}{{ with .digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{- /* The name changes with the script, so that pods are replaced when it does. */}}
+{{- define "split-proxy.configMap" -}}
+{{- $hash := .Files.Get "files/healthcheck.sh" | sha256sum | trunc 10 -}}
+{{ include "split-proxy.fullname" . }}-healthcheck-{{ $hash }}
+{{- end }}

@@ -1,0 +1,141 @@
+"""`probe generate`: documents for every platform, right on the first try."""
+
+import inspect
+from collections.abc import Callable
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Annotated
+
+import typer
+
+from probe.cli.errors import UsageError
+from probe.manifests.options import WHAT
+from probe.manifests.options import Option
+from probe.manifests.options import Value
+from probe.manifests.options import options_of
+
+if TYPE_CHECKING:
+    from probe.manifests.targets import Made
+    from probe.manifests.targets import Script
+
+app = typer.Typer(
+    help="Write documents that hold the health check, for ECS, Kubernetes and their relatives.",
+    no_args_is_help=True,
+)
+_Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="PATH", help="file (or folder) to write")
+]
+
+
+def _parameter(row: Option) -> inspect.Parameter:
+    text = row.help + (f" [{'|'.join(row.choices)}]" if row.choices else "")
+    choices = list(row.choices)
+    declared = typer.Option(
+        f"--{row.name}",
+        help=text,
+        metavar=row.metavar or None,
+        autocompletion=(lambda: choices) if choices else None,
+    )
+    kind: object = bool if not row.metavar else (list[str] | None) if row.many else (str | None)
+    return inspect.Parameter(
+        row.name.replace("-", "_"),
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None if row.metavar else False,
+        annotation=Annotated[kind, declared],
+    )
+
+
+def _command(target: str) -> Callable[..., None]:
+    def command(output: Path | None, **values: str | bool | list[str] | None) -> None:
+        given = {
+            name.replace("_", "-"): tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+            if value is not None and value is not False
+        }
+        _generate(target, given, output)
+
+    command.__doc__ = f"Write {WHAT[target]}."
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            *map(_parameter, options_of(target)),
+            inspect.Parameter(
+                "output", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_Output
+            ),
+        ]
+    )
+    return command
+
+
+for _target in WHAT:
+    app.command(_target)(_command(_target))
+
+
+def _script() -> "Script":
+    from probe.manifests.targets import Script
+    from probe.scripts import inline
+    from probe.scripts import script_text
+
+    text = script_text()
+    return Script(text, inline(text))
+
+
+def _make(target: str, given: Mapping[str, Value], place: str = "") -> "Made":
+    """Make a target's documents; what is wrong is told with its *place*."""
+    from probe.manifests.spec import SpecError
+    from probe.manifests.targets import TARGETS
+    from probe.manifests.targets import make
+
+    try:
+        return make(TARGETS[target], given, _script())
+    except SpecError as error:
+        raise UsageError("\nprobe: ".join(place + problem for problem in error.problems)) from None
+
+
+def _generate(target: str, given: Mapping[str, Value], output: Path | None) -> None:
+    from probe.cli.files import write_files
+
+    made = _make(target, given)
+    if isinstance(made.content, dict):
+        if output is None:
+            raise UsageError(f"{target} is a folder: name it with -o DIR")
+        write_files({output / path: text for path, text in made.content.items()})
+    elif output is None:
+        typer.echo(made.content, nl=False)
+    else:
+        write_files({output: made.content})
+    _tell(made.notes)
+
+
+def _tell(notes: list[str], place: str = "") -> None:
+    for note in notes:
+        typer.echo(f"probe: note: {place}{note}", err=True)
+
+
+@app.command("all")
+def everything(
+    spec: Annotated[Path, typer.Option("--spec", metavar="FILE", help="spec file (YAML)")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="folder to write")],
+) -> None:
+    """Write every target's documents for every workload of a spec file.
+
+    Its keys are the options' names: defaults for all, workloads by name, targets within them.
+    """
+    from probe.cli.files import read_text
+    from probe.cli.files import write_files
+    from probe.manifests.spec import SpecError
+    from probe.manifests.specfile import read_spec
+    from probe.manifests.targets import TARGETS
+
+    try:
+        jobs = read_spec(read_text(spec))
+    except SpecError as error:
+        raise UsageError("\nprobe: ".join(f"{spec}: {p}" for p in error.problems)) from None
+    files: dict[Path, str] = {}
+    for job in jobs:
+        made = _make(job.target, job.given, f"{spec}: {job.workload}: {job.target}: ")
+        path = output / job.workload / TARGETS[job.target].output
+        texts = made.content if isinstance(made.content, dict) else {"": made.content}
+        files |= {path / name: text for name, text in texts.items()}
+        _tell(made.notes, f"{job.workload}: {job.target}: ")
+    write_files(files)

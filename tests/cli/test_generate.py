@@ -1,0 +1,108 @@
+"""`probe generate` as a user calls it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from probe.manifests.options import WHAT
+from tests.cli.test_views import probe
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:split-AbCdEf"
+ECS = ["ecs", "--kind", "sync", "--image", "example/split-sync:1", "--apikey-secret", ARN,
+       "--redis-host", "redis.internal", "--execution-role",
+       "arn:aws:iam::123456789012:role/exec"]  # fmt: skip
+
+
+def test_ecs() -> None:
+    """The JSON goes to stdout as `--cli-input-json` takes it, notes go to stderr."""
+    done = probe("generate", *ECS)
+
+    assert done.returncode == 0
+    assert all(line.startswith("probe: note: ") for line in done.stderr.splitlines())
+    container = json.loads(done.stdout)["containerDefinitions"][0]
+    assert container["logConfiguration"]["options"]["awslogs-region"] == "us-east-1"
+    assert container["healthCheck"]["command"][:4] == ["CMD", "/bin/bash", "-p", "/healthcheck.sh"]
+
+
+def test_healthcheck_only() -> None:
+    """The bare object needs no image, role or region."""
+    done = probe("generate", "ecs", "--healthcheck-only", "--interval", "1m", "--timeout", "9s")
+
+    assert json.loads(done.stdout) == {
+        "command": ["CMD", "/bin/bash", "-p", "/healthcheck.sh", "--timeout", "8"],
+        "interval": 60, "timeout": 9, "retries": 3, "startPeriod": 60,
+    }  # fmt: skip
+
+
+REFUSED = [
+    pytest.param(["--interval", "4"], ["--interval 4", "5 to 300", "fits: 5"], id="low"),
+    pytest.param(["--timeout", "61"], ["--timeout 61", "2 to 60", "fits: 60"], id="high"),
+    pytest.param(["--retries", "11"], ["--retries 11", "1 to 10", "fits: 10"], id="retries"),
+    pytest.param(["--start-period", "6m"], ["--start-period 360", "0 to 300"], id="start"),
+    pytest.param(["--interval", "9", "--timeout", "10"], ["--timeout 10", "interval of 9"],
+                 id="both"),
+    pytest.param(["--detect-within", "20s"], ["--detect-within 20", "fits: 27"], id="budget"),
+    pytest.param(["--interval", "soon"], ["--interval: 'soon' is not a time"], id="word"),
+    pytest.param(["--launch", "lambda"], ["--launch: 'lambda' is none of"], id="choice"),
+    pytest.param(["--image", ""], ["--image: the value is empty"], id="empty"),
+    pytest.param(["--cpu", "300"], ["300"], id="fargate-size"),
+    pytest.param(["--env", "SPLIT_SYNC_ADMIN_TLS_ENABLED=true"], ["TLS"], id="tls"),
+    pytest.param(["--apikey-secret", "abc"], ["abc", "ARN"], id="plain-key"),
+    pytest.param(["-o", "/nowhere/x.json"], ["/nowhere/x.json"], id="folder-not-there"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "words"), REFUSED)
+def test_refused(arguments: list[str], words: list[str]) -> None:
+    """Exit 2, nothing on stdout, the option, the value and the way out on stderr."""
+    done = probe("generate", *ECS, *arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert all(word in done.stderr for word in words), done.stderr
+    assert all(line.startswith("probe: ") for line in done.stderr.splitlines())
+
+
+def test_folder_formats_need_an_output() -> None:
+    """A chart cannot go to stdout."""
+    done = probe("generate", "helm", "--image", "a:1")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "-o DIR" in done.stderr
+
+
+def test_nothing_is_written_where_something_is_wrong(tmp_path: Path) -> None:
+    """A fault in the last workload leaves the folder without the first one's files."""
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("workloads: {a: {image: 'a:1'}, b: {image: 'b:1', interval: 0}}")
+    done = probe("generate", "all", "--spec", str(spec), "-o", str(tmp_path / "out"))
+
+    assert done.returncode == 2
+    assert "spec.yaml: " in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_examples_are_up_to_date(tmp_path: Path) -> None:
+    """Generating all examples again changes nothing."""
+    done = probe(
+        "generate", "all", "--spec", str(ROOT / "deploy/examples.yaml"), "-o", str(tmp_path)
+    )
+    assert done.returncode == 0, done.stderr
+    made = {str(p.relative_to(tmp_path)): p.read_text() for p in _files(tmp_path)}
+    kept = {str(p.relative_to(ROOT / "deploy")): p.read_text()
+            for p in _files(ROOT / "deploy") if p.parent != ROOT / "deploy"}  # fmt: skip
+    assert made == kept
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("target", WHAT)
+def test_help(target: str) -> None:
+    """Every target says what its options are."""
+    done = probe("generate", target, "--help")
+
+    assert done.returncode == 0
+    assert "--start-within" in done.stdout
