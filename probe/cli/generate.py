@@ -94,6 +94,7 @@ def _make(target: str, given: Mapping[str, Value], place: str = "") -> "Made":
 
 def _generate(target: str, given: Mapping[str, Value], output: Path | None) -> None:
     from probe.cli.files import write_files
+    from probe.cli.files import write_text
 
     made = _make(target, given)
     if isinstance(made.content, dict):
@@ -103,7 +104,7 @@ def _generate(target: str, given: Mapping[str, Value], output: Path | None) -> N
     elif output is None:
         typer.echo(made.content, nl=False)
     else:
-        write_files({output: made.content})
+        write_text(output, made.content)
     _tell(made.notes)
 
 

@@ -58,12 +58,12 @@ _PROGRESS_DEADLINE = 600
 # k8s.io/apimachinery pkg/util/validation: IsDNS1035Label (Services before 1.34),
 # IsDNS1123Subdomain, IsConfigMapKey, IsQualifiedName, IsValidLabelValue.
 _LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
-_LABEL_1123 = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
-_NAMESPACE = re.compile(_LABEL_1123)
-_SUBDOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL_1123}(?:\.{_LABEL_1123})*")
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_PART = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_PART}(?:\.{_PART})*")
 _KEY = re.compile(r"(?!\.\.)(?!\.\Z)[-._a-zA-Z0-9]{1,253}")
 _WORD = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-_POD_LABEL = re.compile(rf"((?:{_LABEL_1123}(?:\.{_LABEL_1123})*/)?{_WORD})=({_WORD}|)")
+_POD_LABEL = re.compile(rf"((?:{_PART}(?:\.{_PART})*/)?{_WORD})=({_WORD}|)")
 # What the kubelet asks for as it stands: it parses the path as a reference (pkg/probe/http
 # formatURL), so that `//a/b` would be /b of a host, `#` the end, and `"` %22.
 _HTTP_PATH = re.compile(r"/(?!/)(?:[A-Za-z0-9/._~!$&'()*+,;=:@?-]|%[0-9A-Fa-f]{2})*")

@@ -189,9 +189,8 @@ def words(request: Request, present: Present | None, timeout: Seconds, own: Seco
 def _wanted(request: Request, own: Seconds) -> list[tuple[str, str | None]]:
     """Return the options that are to stand there, with None as the value of a flag."""
     asked: list[tuple[str, str | None]] = [("--timeout", f"{own}")]
-    for name in ("port", "path", "expect"):
-        if (value := getattr(request, name)) is not None:
-            asked.append((f"--{name}", f"{value}"))
+    given = {name: getattr(request, name) for name in ("port", "path", "expect")}
+    asked += [(f"--{name}", f"{value}") for name, value in given.items() if value is not None]
     return [*asked, ("--log", None)] if request.log else asked
 
 

@@ -16,7 +16,6 @@ from probe.manifests.wiring.dockerfile_text import set_healthcheck
 from probe.manifests.wiring.dockerfile_text import stages
 from probe.manifests.wiring.errors import WireError
 from probe.manifests.wiring.request import Request
-from probe.manifests.wiring.request import Result
 from probe.manifests.wiring.request import State
 from probe.manifests.wiring.request import Wired
 from probe.manifests.wiring.splice import Edit
@@ -35,7 +34,7 @@ _FLAGS = {
 }
 # Parser directives stand above everything else; a backtick is for Windows' paths.
 _BACKTICK = re.compile(
-    r"\ufeff?(?:[ \t]*#[ \t]*\w+[ \t]*=.*\n)*?[ \t]*#[ \t]*escape[ \t]*=[ \t]*`", re.I
+    r"\ufeff?(?:[ \t]*#[ \t]*\w+[ \t]*=.*\n)*?[ \t]*#[ \t]*escape[ \t]*=[ \t]*`", re.IGNORECASE
 )
 _EXEC = re.compile(r"(?im)^(?![ \t]*#)[^\n\[]*?\bCMD[ \t]+(?=\[)")
 
@@ -173,7 +172,8 @@ def change(text: str, place: _Place, request: Request) -> str:
         if name not in opaque and ((value := getattr(timings, name)) or name != "start_period")
     }
     if present is None or present.call is None or place.instruction is None:
-        return _whole(text, place.stage, flags, words)
+        wanted = HealthCheck(flags, "exec", tuple(words))
+        return _proved(text, _whole(text, place.stage, flags, words), place.stage, wanted)
     old = healthcheck(place.instruction)
     wanted = HealthCheck(_merged(old.options, flags), "exec", tuple(words))
     if _same(old, wanted):
@@ -182,7 +182,27 @@ def change(text: str, place: _Place, request: Request) -> str:
     after = stages(scan(edited))[_number(text, place.owner)].last("HEALTHCHECK")
     if after is not None and _same(healthcheck(after), wanted):
         return edited
-    return _whole(text, place.owner, wanted.options, words)
+    whole = _whole(text, place.owner, wanted.options, words)
+    return _proved(text, whole, place.owner, wanted)
+
+
+def _proved(before: str, after: str, stage: Stage, wanted: HealthCheck) -> str:
+    """Return the text when it reads as it should. Raises WireError where a loose end took it in."""
+    number = _number(before, stage)
+    old, new = stages(scan(before)), stages(scan(after))
+    found = new[number].last("HEALTHCHECK")
+    others = [[_others(stage) for stage in read] for read in (old, new)]
+    if found is None or not _same(healthcheck(found), wanted) or others[0] != others[1]:
+        raise WireError(
+            "HEALTHCHECK cannot stand behind the last instruction, which does not end",
+            stage.instructions[-1].line,
+        )
+    return after
+
+
+def _others(stage: Stage) -> list[tuple[str, str]]:
+    checks = {"HEALTHCHECK"}
+    return [(one.name, one.body) for one in stage.instructions if one.name not in checks]
 
 
 def _number(text: str, stage: Stage) -> int:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from dataclasses import replace
 from typing import Any
 
-from probe.manifests.command import SCRIPT_PATH
 from probe.manifests.command import Command
 from probe.manifests.command import double_dollars
 from probe.manifests.command import undouble_dollars
@@ -26,21 +25,23 @@ from probe.manifests.spec import kind_of
 from probe.manifests.wiring import check
 from probe.manifests.wiring.check import Call
 from probe.manifests.wiring.check import Present
+from probe.manifests.wiring.configmap import mount_changes
+from probe.manifests.wiring.configmap import mount_of
 from probe.manifests.wiring.errors import WireError
 from probe.manifests.wiring.nodes import Mapping
 from probe.manifests.wiring.nodes import Node
-from probe.manifests.wiring.nodes import Sequence
 from probe.manifests.wiring.nodes import plain
 from probe.manifests.wiring.request import Request
 from probe.manifests.wiring.request import State
 from probe.manifests.wiring.request import Wired
+from probe.manifests.wiring.tree import REMOVE
 from probe.manifests.wiring.tree import Change
 from probe.manifests.wiring.tree import Path
 from probe.manifests.wiring.tree import Site
+from probe.manifests.wiring.tree import append_to
 from probe.manifests.wiring.tree import child
 from probe.manifests.wiring.tree import descend
 from probe.manifests.wiring.tree import dotted
-from probe.manifests.wiring.tree import follow
 from probe.manifests.wiring.tree import items
 from probe.manifests.wiring.tree import mapping
 from probe.manifests.wiring.tree import resolved
@@ -48,12 +49,9 @@ from probe.manifests.wiring.tree import text_of
 from probe.manifests.wiring.tree import title
 from probe.platforms.durations import Seconds
 from probe.platforms.rows import KUBERNETES
-from probe.platforms.timings import Given
 from probe.platforms.timings import Timings
 
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
-VOLUME = "healthcheck"
-SCRIPT_FILE = "healthcheck.sh"
 _TEMPLATE: Path = ("spec", "template", "spec")
 POD_SPECS: dict[str, Path] = {
     "Pod": ("spec",),
@@ -250,13 +248,14 @@ def changes(
     wanted = _wanted(site, found, request, handler)
     result = []
     for key in PROBES:
-        present = found.ours.get(key)
         if key in wanted:
-            result += _probe_changes(site, key, present, wanted[key], key in found.http)
+            result += _probe_changes(site, key, found, wanted[key], request)
+        elif key in found.found:  # a start period of 0 was asked for
+            result.append(Change(site.document, site.path, key, REMOVE))
     if handler is Handler.HTTP:
         result += _port_changes(site, request)
     elif delivery is Delivery.CONFIGMAP:
-        result += _mount_changes(site, request, documents, is_json=is_json)
+        result += mount_changes(site, request.script, documents, is_json=is_json)
     return result
 
 
@@ -274,7 +273,7 @@ def _handler(found: Probes, request: Request) -> Handler:
 def _delivery(site: Site, found: Probes, request: Request) -> Delivery:
     if request.delivery is not None:
         return request.delivery
-    return Delivery.CONFIGMAP if _mount(site) is not None and found.ours else Delivery.IMAGE
+    return Delivery.CONFIGMAP if mount_of(site) is not None and found.ours else Delivery.IMAGE
 
 
 def _must_be_reachable(site: Site, request: Request) -> None:
@@ -285,8 +284,11 @@ def _must_be_reachable(site: Site, request: Request) -> None:
                 "where the kubelet cannot ask it; --handler exec can, or bind it to 0.0.0.0",
                 site.line,
             )
-    if request.log:
-        raise WireError("--log-failures is for our script, not for --handler http", site.line)
+    if request.log or request.expect is not None:
+        option = "--log-failures" if request.log else "--expect"
+        raise WireError(
+            f"{option} is for our script; with --handler http the kubelet asks", site.line
+        )
 
 
 def _port(site: Site, request: Request) -> int:
@@ -327,7 +329,7 @@ def _as_one(found: Probes) -> Present | None:
     if start is not None and {"interval", "retries"} <= start.timings.keys():
         failures = int(start.timings["retries"]) - 1
         timings["start_period"] = start.delay + failures * start.timings["interval"]
-    elif start is None and not _is_partial(found):
+    elif "startupProbe" not in found.found and not _is_partial(found):
         timings["start_period"] = 0
     return replace(present, timings=timings, call=present.call or _NO_CALL)
 
@@ -372,8 +374,9 @@ def _escaped(words: list[str], present: Present | None) -> list[str]:
 
 
 def _probe_changes(
-    site: Site, key: str, present: Present | None, wanted: dict[str, Any], http: bool
+    site: Site, key: str, found: Probes, wanted: dict[str, Any], request: Request
 ) -> list[Change]:
+    present, http = found.ours.get(key), key in found.http
     container = mapping(site.node, site.path)
     node = child(container, key)
     same_handler = present is not None and ("httpGet" in wanted) == http
@@ -387,125 +390,28 @@ def _probe_changes(
             if plain(mapping(here, path)).get("command") != value["command"]:
                 result.append(Change(site.document, (*path, name), "command", value["command"]))
         elif name == "httpGet" and here is not None:
-            continue
+            result += _http_changes((*path, name), site.document, here, request)
         elif here is None or plain(here) != value:
             result.append(Change(site.document, path, name, value))
     return result
 
 
-def _append(site: Site, parent: Path, key: str, value: Any) -> Change:
-    """Append to a list, or begin it."""
-    above = site.node if parent == site.path else None
-    assert above is None or isinstance(above, Mapping)
-    if above is not None and isinstance(child(above, key), Sequence):
-        return Change(site.document, (*parent, key), None, value)
-    return Change(site.document, parent, key, [value])
+def _http_changes(path: Path, document: int, node: Node, asked: Request) -> list[Change]:
+    """Return what an option changes in an httpGet of ours."""
+    request = mapping(node, path)
+    if asked.path is None or text_of(child(request, "path")) == asked.path:
+        return []
+    return [Change(document, path, "path", asked.path)]
 
 
 def _port_changes(site: Site, request: Request) -> list[Change]:
     container = mapping(site.node, site.path)
     place = (*site.path, "ports")
-    for _, item in items(child(container, "ports"), place):
+    for path, item in items(child(container, "ports"), place):
         if isinstance(item, Mapping) and text_of(child(item, "name")) == PORT_NAME:
-            return []
+            port = request.port
+            if port is None or text_of(child(item, "containerPort")) == str(port):
+                return []
+            return [Change(site.document, path, "containerPort", port)]
     value = {"name": PORT_NAME, "containerPort": _port(site, request)}
-    return [_append(site, site.path, "ports", value)]
-
-
-def _mount(site: Site) -> Mapping | None:
-    container = mapping(site.node, site.path)
-    for _, item in items(child(container, "volumeMounts"), (*site.path, "volumeMounts")):
-        if isinstance(item, Mapping) and text_of(child(item, "mountPath")) == SCRIPT_PATH:
-            return item
-    return None
-
-
-def _mount_changes(
-    site: Site, request: Request, documents: list[Any], *, is_json: bool
-) -> list[Change]:
-    """Return what brings the script from a ConfigMap: document, volume and mount."""
-    root = mapping(documents[site.document].node, ())
-    owner = mapping(follow(root, site.group[1:]), site.group[1:])
-    name, namespace = _names(owner)
-    pod_path = site.path[:-2]
-    pod = mapping(follow(root, pod_path), pod_path)
-    result = _map_changes(site, name, namespace, request, documents, is_json=is_json)
-    if not any(
-        text_of(child(mapping(item, place), "name")) == VOLUME
-        for place, item in items(child(pod, "volumes"), (*pod_path, "volumes"))
-    ):
-        volume = {"name": VOLUME, "configMap": {"name": name, "defaultMode": 0o555}}
-        has_list = isinstance(child(pod, "volumes"), Sequence)
-        result.append(
-            Change(site.document, (*pod_path, "volumes"), None, volume)
-            if has_list
-            else Change(site.document, pod_path, "volumes", [volume])
-        )
-    if _mount(site) is None:
-        mount = {
-            "name": VOLUME,
-            "mountPath": SCRIPT_PATH,
-            "subPath": SCRIPT_FILE,
-            "readOnly": True,
-        }
-        result.append(_append(site, site.path, "volumeMounts", mount))
-    return result
-
-
-def _names(owner: Mapping) -> tuple[str, str]:
-    meta = child(owner, "metadata")
-    name = text_of(child(meta, "name")) if isinstance(meta, Mapping) else ""
-    namespace = text_of(child(meta, "namespace")) if isinstance(meta, Mapping) else ""
-    return f"{name}-healthcheck" if name else "healthcheck", namespace
-
-
-def _map_changes(
-    site: Site,
-    name: str,
-    namespace: str,
-    request: Request,
-    documents: list[Any],
-    *,
-    is_json: bool,
-) -> list[Change]:
-    """Return what brings the ConfigMap up to date, or adds it."""
-    for number, path, node in _objects(documents):
-        if text_of(child(node, "kind")) == "ConfigMap" and _plain_name(node) == name:
-            data = child(node, "data")
-            if isinstance(data, Mapping):
-                if text_of(child(data, SCRIPT_FILE)) == request.script:
-                    return []
-                if len(data.entries) > 1:
-                    return [Change(number, (*path, "data"), SCRIPT_FILE, request.script)]
-            return [Change(number, path, "data", {SCRIPT_FILE: request.script})]
-    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
-    value = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": metadata,
-        "data": {SCRIPT_FILE: request.script},
-    }
-    if site.group[1:]:
-        return [Change(site.document, site.group[1:-1], None, value)]
-    if is_json:
-        raise WireError(
-            "--script configmap adds an object, and JSON holds one: use YAML, or a List", 1
-        )
-    return [Change(0, None, None, value)]
-
-
-def _plain_name(node: Mapping) -> str:
-    meta = child(node, "metadata")
-    return text_of(child(meta, "name")) if isinstance(meta, Mapping) else ""
-
-
-def _objects(documents: list[Any]) -> Iterator[tuple[int, Path, Mapping]]:
-    for number, document in enumerate(documents):
-        node = document.node
-        if not isinstance(node, Mapping):
-            continue
-        yield number, (), node
-        if text_of(child(node, "kind")).endswith("List"):
-            for path, item in items(child(node, "items"), ("items",)):
-                if isinstance(item, Mapping):
-                    yield number, path, item
+    return [append_to(site.document, container, site.path, "ports", value)]

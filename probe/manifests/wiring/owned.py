@@ -17,9 +17,7 @@ def changed_line(documents: list[Any], change: Change) -> int:
     return 1 if node is None else follow(node, change.path or ()).line
 
 
-def verify_rest(
-    before: str, after: str, parse: Parse, changes: list[Change], line: int
-) -> None:
+def verify_rest(before: str, after: str, parse: Parse, changes: list[Change], line: int) -> None:
     """Compare a text with what its changes make of the values in the old one.
 
     A change that shows in a second place went through an anchor: raises ThroughAliasError, and

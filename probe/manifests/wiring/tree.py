@@ -173,6 +173,13 @@ def follow(node: Node, path: Path) -> Node:
     return node
 
 
+def append_to(document: int, parent: Mapping, path: Path, key: str, value: Any) -> Change:
+    """Return the change that appends to the list under a key, or begins it."""
+    if isinstance(child(parent, key), Sequence):
+        return Change(document, (*path, key), None, value)
+    return Change(document, path, key, [value])
+
+
 def rewrite(text: str, changes: list[Change], parse: Parse) -> str:
     """Make changes one after another, each in the text that the one before it left."""
     for change in changes:
