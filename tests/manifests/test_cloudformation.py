@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from cfnlint import api  # type: ignore[import-untyped] # cfn-lint has no types
-from cfnlint.config import ManualArgs  # type: ignore[import-untyped] # likewise
-from cfnlint.core import get_rules  # type: ignore[import-untyped] # likewise
+from cfnlint import api
+from cfnlint.config import ManualArgs
+from cfnlint.core import get_rules
 from hypothesis import given
 from hypothesis import settings
 from ruamel.yaml import YAML

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import product
 from typing import Any
 
-import boto3  # type: ignore[import-untyped] # boto3 has no types
+import boto3
 import pytest
 from hypothesis import given
 from hypothesis import settings

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped] # a test needs no stubs for two calls
+import yaml
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st

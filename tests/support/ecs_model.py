@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from botocore.loaders import Loader  # type: ignore[import-untyped] # botocore has no types
-from botocore.model import ServiceModel  # type: ignore[import-untyped] # likewise
-from botocore.validate import ParamValidator  # type: ignore[import-untyped] # likewise
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+from botocore.validate import ParamValidator
 
 MODEL = ServiceModel(Loader().load_service_model("ecs", "service-2"), "ecs")
 _REGISTER = MODEL.operation_model("RegisterTaskDefinition").input_shape
