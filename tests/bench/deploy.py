@@ -83,7 +83,7 @@ def report(rounds: int, runs: int) -> Iterator[str]:
         "generate helm / helm create": (_MADE, _CREATED),
     }
     found = [
-        Ratio(what, [a / b for a, b in zip(medians[ours], medians[theirs], strict=True)], 5.0)
+        Ratio(what, [a / b for a, b in zip(medians[ours], medians[theirs], strict=True)], 8.0)
         for what, (ours, theirs) in pairs.items()
     ]
     yield from ratios(

@@ -37,7 +37,8 @@ SET = [
     pytest.param("FROM a\nCMD y", f"FROM a\nCMD y\n{NEW}", id="no-final-newline"),
     pytest.param("FROM a\r\nCMD y\r\n", f"FROM a\r\nCMD y\r\n{NEW}\r\n", id="crlf"),
     pytest.param("FROM a\nHEALTHCHECK NONE\n# c\nHEALTHCHECK --interval=1s \\\n  # d\n"
-                 "  CMD curl x\nCMD y\n", f"FROM a\nHEALTHCHECK NONE\n# c\n{NEW}\nCMD y\n", id="the-last-counts"),
+                 "  CMD curl x\nCMD y\n",
+                 f"FROM a\nHEALTHCHECK NONE\n# c\n{NEW}\nCMD y\n", id="the-last-counts"),
     pytest.param("FROM a\nONBUILD HEALTHCHECK NONE\n",
                  f"FROM a\nONBUILD HEALTHCHECK NONE\n{NEW}\n", id="onbuild"),
     pytest.param("FROM a\nCOPY <<E /x\nHEALTHCHECK NONE\nE\n# end\n",
