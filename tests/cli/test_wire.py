@@ -1,4 +1,4 @@
-"""`probe wire` as a user calls it: files in place, a pipe, exit codes, one line for what is wrong."""
+"""`probe wire` as a user calls it: in place, in a pipe, exit codes, a line for what is wrong."""
 
 import json
 import stat
@@ -24,6 +24,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "file"
 
 
+LEFT = "(left; --replace puts ours in its place)"
 Captured = pytest.CaptureFixture[str]
 
 
@@ -101,8 +102,7 @@ def test_several_files(tmp_path: Path, capsys: Captured) -> None:
     assert capsys.readouterr().err.splitlines() == [
         f"probe: {tmp_path}/a:1: the file is empty",
         f"probe: {tmp_path}/b:4: split-sync: put in",
-        f"probe: {tmp_path}/c:7: split-sync: a foreign check: CMD-SHELL curl x "
-        "(left; --replace puts ours in its place)",
+        f"probe: {tmp_path}/c:7: split-sync: a foreign check: CMD-SHELL curl x {LEFT}",
     ]
     assert "/healthcheck.sh" in (tmp_path / "b").read_text()
 

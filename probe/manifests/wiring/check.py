@@ -49,8 +49,8 @@ class Present:
     """A check in a container. `call` is None where it is not ours.
 
     `timings` has what is written as a number, in seconds; `opaque` names what is written in another
-    way (a CloudFormation function, a Compose variable) and stays untouched. `raw` is the test as it is
-    written, escapes and all; `delay` is Kubernetes' initialDelaySeconds.
+    way (a CloudFormation function, a Compose variable) and stays untouched. `raw` is the test as
+    it stands, escapes and all; `delay` is Kubernetes' initialDelaySeconds.
     """
 
     line: int

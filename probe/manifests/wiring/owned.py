@@ -36,7 +36,7 @@ def verify_rest(before: str, after: str, parse: Parse, changes: list[Change], li
         raise ThroughAliasError(
             "what is to be changed has an anchor (&) through which others have it too", line
         )
-    raise WireError("the edit would have changed more than the check; nothing was written", line)
+    raise WireError("more than the check would change", line)
 
 
 def _values(node: Any) -> Any:

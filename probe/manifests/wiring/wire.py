@@ -119,11 +119,11 @@ def _edited(text: str, found: Recognised, changes: list[Change]) -> str:
     line = changed_line(found.documents, changes[0])
     try:
         after = rewrite(text, changes, found.parse)
+        verify_rest(text, after, found.parse, changes, line)
     except ThroughAliasError:
         raise
     except WireError as error:  # its line would be one of a text that nobody has
         raise WireError(f"cannot be edited there: {error.message}", line) from error
-    verify_rest(text, after, found.parse, changes, line)
     return after
 
 

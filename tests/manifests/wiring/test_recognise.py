@@ -90,7 +90,7 @@ OTHERS = [
     ),
     pytest.param('[{"op": "add", "path": "/x"}]', "x.json", "JSON patch", 1, None, id="patch"),
     pytest.param("#!/bin/sh\nFROM x\n", "x", "script", 1, None, id="script"),
-    pytest.param("version: '3'\nnetworks: {}\n", "x.yml", "without services", 1, None, id="override"),
+    pytest.param("networks: {}\n", "x.yml", "without services", 1, None, id="override"),
     pytest.param("web:\n  image: x\n", "x.yml", "version 1", 1, None, id="Compose 1"),
     pytest.param(
         '{"command": ["CMD", "x"], "interval": 5}', "x.json", "healthCheck object", 1, None,

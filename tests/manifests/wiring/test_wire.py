@@ -13,8 +13,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from probe.manifests import cloudformation as generate_cloudformation
+from probe.manifests import compose as generate_compose
+from probe.manifests import dockerfile as generate_dockerfile
+from probe.manifests import ecs as generate_ecs
+from probe.manifests import kubernetes as generate_kubernetes
 from probe.manifests.spec import Delivery
 from probe.manifests.spec import Handler
+from probe.manifests.spec import HealthSpec
+from probe.manifests.spec import Kind
+from probe.manifests.spec import Plan
+from probe.manifests.spec import Workload
 from probe.manifests.wiring import ecs
 from probe.manifests.wiring.errors import WireError
 from probe.manifests.wiring.fragments import fragment
@@ -25,6 +34,7 @@ from probe.manifests.wiring.request import Result
 from probe.manifests.wiring.request import State
 from probe.manifests.wiring.wire import wire
 from probe.platforms.timings import Given
+from probe.platforms.timings import Timings
 from probe.platforms.timings import TimingsError
 from probe.scripts import inline
 from probe.scripts import script_text
@@ -154,7 +164,7 @@ COMMANDS = [
     pytest.param([*OURS, "--port", "9", "--path=/x", "--log", "--expect", "204"],
                  [*OURS, "--timeout", "4", "--port", "9", "--path=/x", "--log", "--expect", "204"],
                  id="a user's options"),
-    pytest.param(["CMD", "bash", "-p", "-c", "# healthcheck 0.0.1\nold", "healthcheck", "--port", "1"],
+    pytest.param(["CMD", "bash", "-p", "-c", "# healthcheck 0.0.1\nold", "x", "--port", "1"],
                  ["CMD", "bash", "-p", "-c", REQUEST.inline, "healthcheck", "--timeout", "4",
                   "--port", "1"], id="an old inline text"),
 ]  # fmt: skip
@@ -250,7 +260,7 @@ NOT_CARRIED = [
                  "interval 1 is not within 5 and 300", id="limits"),
     pytest.param(ecs_text(healthCheck={"command": OURS}, environment=[
         {"name": "SPLIT_SYNC_ADMIN_TLS_ENABLED", "value": "true"}]), "speak TLS", id="TLS"),
-    pytest.param(pod_text("    livenessProbe:\n      exec: {command: [/bin/bash, /healthcheck.sh]}\n"),
+    pytest.param(pod_text("    livenessProbe: {exec: {command: [bash, /healthcheck.sh]}}\n"),
                  "no startupProbe; no readinessProbe; livenessProbe: its own deadline of 3 s",
                  id="one probe of three"),
 ]  # fmt: skip
@@ -288,8 +298,10 @@ def test_every_workload_of_a_file() -> None:
 
 
 BAD = [
-    pytest.param('{"containerDefinitions":\n "x"}', "containerDefinitions is a string", 2, id="list"),
-    pytest.param(ecs_text(healthCheck="x"), "healthCheck is a string, not a mapping", 7, id="object"),
+    pytest.param('{"containerDefinitions":\n "x"}', "containerDefinitions is a string", 2,
+                 id="list"),
+    pytest.param(ecs_text(healthCheck="x"), "healthCheck is a string, not a mapping", 7,
+                 id="object"),
     pytest.param(ecs_text(healthCheck={"command": OURS, "interval": "5"}),
                  "containerDefinitions[0].healthCheck.interval is a string", 14, id="number"),
     pytest.param("services: [a]\n", "services is a list, not a mapping", 1, id="services"),
@@ -423,6 +435,59 @@ def test_what_register_refuses() -> None:
     assert set(ecs.DESCRIBED_ONLY) == members("TaskDefinition") - members(
         "RegisterTaskDefinitionRequest"
     )
+
+
+GENERATED: dict[str, Any] = {
+    "ecs.json": generate_ecs,
+    "cloudformation.yaml": generate_cloudformation,
+    "compose.yaml": generate_compose,
+    "kubernetes.yaml": generate_kubernetes,
+    "Dockerfile": generate_dockerfile,
+}
+
+
+@pytest.mark.parametrize("start", [0, 60])
+@pytest.mark.parametrize("delivery", [Delivery.IMAGE, Delivery.INLINE])
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("name", GENERATED)
+def test_generated(name: str, kind: Kind, delivery: Delivery, start: int) -> None:
+    """What `generate` writes carries our check, and wiring it changes nothing."""
+    workload = Workload(f"split-{kind}", "example/x:1", kind, 8080 if kind == "generic" else 3010)
+    health = HealthSpec(Timings(start_period=start), "/p$x", delivery=delivery)
+    plan = Plan(workload, health, REQUEST.script, REQUEST.inline)
+    text = GENERATED[name].render(plan, GENERATED[name].Options())
+    result = wire(text, name, REQUEST)
+    assert (result.text, result.carries) == (text, True)
+
+
+def test_inherited_stage() -> None:
+    """A HEALTHCHECK of ours in the stage that the last one is built from counts, and is edited."""
+    text = 'FROM a AS base\nHEALTHCHECK CMD ["/healthcheck.sh"]\nFROM base\nUSER 1\n'
+    result = wire(text, "Dockerfile", REQUEST)
+    assert result.text.count("HEALTHCHECK") == 1
+    assert wire(result.text, "Dockerfile", REQUEST).text == result.text
+
+
+def test_named_stage() -> None:
+    text = "FROM a AS one\nUSER 1\n\nFROM b\n"
+    result = wire(text, "Dockerfile", ask(container="one"))
+    assert result.text.startswith("FROM a AS one\nUSER 1\nHEALTHCHECK --interval=10s ")
+    assert result.text.endswith("\n\nFROM b\n")
+
+
+def test_unfinished_dockerfile() -> None:
+    """Behind a continuation that never ends nothing can be put."""
+    with pytest.raises(WireError, match="does not end"):
+        wire("FROM a\nRUN x \\\n# comment", "Dockerfile", REQUEST)
+
+
+def test_no_start_period() -> None:
+    """A start period of 0 takes the startup probe away."""
+    first = wire(pod_text(), "", REQUEST)
+    assert "startupProbe" in first.text
+    second = wire(first.text, "", ask(given=Given(start_period=0)))
+    assert "startupProbe" not in second.text
+    assert wire(second.text, "", REQUEST).text == second.text
 
 
 def test_states() -> None:
