@@ -519,7 +519,10 @@ _HTTP_RULES = (
 
 def notes(plan: Plan, options: Options) -> list[str]:
     """Return what the user must know or do besides."""
-    return [*handler_notes(plan), *_policy_notes(plan, options)]
+    found = [*handler_notes(plan), *_policy_notes(plan, options)]
+    if plan.workload.kind is Kind.GENERIC:
+        found.append("the root file system is read-only: what the application writes needs volumes")
+    return found
 
 
 def handler_notes(plan: Plan) -> list[str]:

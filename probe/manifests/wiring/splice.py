@@ -166,8 +166,13 @@ def _replace(text: str, mapping: Mapping, entry: Entry, value: Any) -> Edit:
     indent = (column + (offset if isinstance(value, list) else 2)) * " "
     added = _block(value, indent, offset=offset)
     own_line = isinstance(old, Mapping | Sequence) and not old.flow and old.line > entry.key.line
-    start = text.rfind("\n", 0, old.start) + 1 if own_line and not _props(old) else colon
-    return Edit(start, old.end, _breaks(text, added if start != colon else "\n" + added))
+    if own_line and not _props(old):
+        return Edit(text.rfind("\n", 0, old.start) + 1, old.end, _breaks(text, added))
+    end = _line_end(text, old.end)
+    comment = text[old.end : end]
+    if comment.lstrip().startswith("#") and "\n" not in text[colon : old.end]:
+        return Edit(colon, end, comment + _breaks(text, "\n" + added))  # it stays by its key
+    return Edit(colon, old.end, _breaks(text, "\n" + added))
 
 
 def _props(node: Node) -> bool:

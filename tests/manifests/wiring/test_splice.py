@@ -71,8 +71,12 @@ SET = [
         "  # next\n  b: 1\n", id="replace-block"),
     pytest.param(
         "a:\n  hc: {test: curl} # old\n  b: 1\n", "a",
-        'a:\n  hc:\n    test:\n      - CMD\n      - /x\n    every: "10s" # old\n  b: 1\n',
+        'a:\n  hc: # old\n    test:\n      - CMD\n      - /x\n    every: "10s"\n  b: 1\n',
         id="replace-flow-in-block"),
+    pytest.param(
+        "a:\n  hc:  # todo\n  b: 1\n", "a",
+        'a:\n  hc:  # todo\n    test:\n      - CMD\n      - /x\n    every: "10s"\n  b: 1\n',
+        id="replace-nothing-with-comment"),
     pytest.param(
         "a:\n  hc: &h\n    test: curl\n  b: 1\n", "a",
         'a:\n  hc:\n    test:\n      - CMD\n      - /x\n    every: "10s"\n  b: 1\n',
