@@ -1,30 +1,12 @@
 """`probe check` as typer sees it: for --help and completion. `check.py` does the work."""
 
 import inspect
-from typing import Annotated
 
 import typer
 
 from probe.cli.check import run
 from probe.cli.check_options import OPTIONS
-from probe.cli.check_options import Option
-
-
-def _parameter(row: Option) -> inspect.Parameter:
-    text = row.help + (f" ({'|'.join(row.choices)})" if row.choices else "")
-    choices = list(row.choices)
-    declared = typer.Option(
-        f"--{row.name}",
-        help=text,
-        metavar=row.metavar or None,
-        autocompletion=(lambda: choices) if choices else None,
-    )
-    return inspect.Parameter(
-        row.name.replace("-", "_"),
-        inspect.Parameter.KEYWORD_ONLY,
-        default=None if row.metavar else False,
-        annotation=Annotated[(str | None) if row.metavar else bool, declared],
-    )
+from probe.cli.parameters import parameter
 
 
 def check(context: typer.Context, **values: str | bool | None) -> None:
@@ -47,6 +29,6 @@ check.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         inspect.Parameter(
             "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
         ),
-        *map(_parameter, OPTIONS),
+        *map(parameter, OPTIONS),
     ]
 )

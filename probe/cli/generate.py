@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from probe.cli.errors import UsageError
+from probe.cli.parameters import parameter
 from probe.manifests.options import WHAT
-from probe.manifests.options import Option
 from probe.manifests.options import Value
 from probe.manifests.options import options_of
 
@@ -28,24 +28,6 @@ _Output = Annotated[
 ]
 
 
-def _parameter(row: Option) -> inspect.Parameter:
-    text = row.help + (f" [{'|'.join(row.choices)}]" if row.choices else "")
-    choices = list(row.choices)
-    declared = typer.Option(
-        f"--{row.name}",
-        help=text,
-        metavar=row.metavar or None,
-        autocompletion=(lambda: choices) if choices else None,
-    )
-    kind: object = bool if not row.metavar else (list[str] | None) if row.many else (str | None)
-    return inspect.Parameter(
-        row.name.replace("-", "_"),
-        inspect.Parameter.KEYWORD_ONLY,
-        default=None if row.metavar else False,
-        annotation=Annotated[kind, declared],
-    )
-
-
 def _command(target: str) -> Callable[..., None]:
     def command(output: Path | None, **values: str | bool | list[str] | None) -> None:
         given = {
@@ -58,7 +40,7 @@ def _command(target: str) -> Callable[..., None]:
     command.__doc__ = f"Write {WHAT[target]}."
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
-            *map(_parameter, options_of(target)),
+            *(parameter(row, many=row.many) for row in options_of(target)),
             inspect.Parameter(
                 "output", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_Output
             ),
