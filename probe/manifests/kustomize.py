@@ -26,6 +26,7 @@ from probe.manifests.kubernetes_probes import Probe
 from probe.manifests.kubernetes_probes import probes
 from probe.manifests.kubernetes_probes import read_call
 from probe.manifests.kubernetes_probes import read_probes
+from probe.manifests.spec import ADMIN_PORT
 from probe.manifests.spec import Delivery
 from probe.manifests.spec import Handler
 from probe.manifests.spec import HealthSpec
@@ -213,8 +214,8 @@ def _read(files: Mapping[str, str]) -> tuple[Workload, HealthSpec]:
 def _by_name(container: Probe) -> tuple[int, Probe]:
     """Return the port that is asked, and the container with httpGet as `probes` made it."""
     live = container["livenessProbe"]
-    if ours := read_call(container):
-        return ours.port, container
-    request = live["httpGet"]
-    named = {**live, "httpGet": {**request, "port": PORT_NAME}}
-    return request["port"], {**container, "livenessProbe": named}
+    if request := live.get("httpGet"):
+        named = {**live, "httpGet": {**request, "port": PORT_NAME}}
+        return request["port"], {**container, "livenessProbe": named}
+    ours = read_call(container)
+    return ours.port if ours else ADMIN_PORT, container
