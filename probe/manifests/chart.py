@@ -189,7 +189,6 @@ metadata:
   name: {{ include "CHART.configMap" . }}
   labels:
     {{- include "CHART.labels" . | nindent 4 }}
-immutable: true
 data:
   {{- (.Files.Glob "files/healthcheck.sh").AsConfig | nindent 2 }}
 {{- end }}

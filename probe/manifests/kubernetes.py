@@ -128,7 +128,6 @@ def _config_map(plan: Plan) -> Document:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": _metadata(plan, config_map_name(plan.workload.name, plan.script)),
-        "immutable": True,
         "data": {SCRIPT_FILE: plan.script},
     }
 
