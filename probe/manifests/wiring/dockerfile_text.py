@@ -14,10 +14,14 @@ from dataclasses import field
 from probe.manifests.wiring.errors import WireError
 from probe.manifests.wiring.splice import Edit
 
-_DIRECTIVE = re.compile(r"\s*#\s*([A-Za-z]+)\s*=\s*(.*?)\s*\Z")
+_DIRECTIVE = re.compile(r"\s*#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*\Z")
+_DIRECTIVES = frozenset({"syntax", "escape", "check"})
 _COMMENT = re.compile(r"\s*#")
 _NAME = re.compile(r"\s*([A-Za-z]+)(?:\s+|\Z)")
-_HERE = re.compile(r"(?<![0-9<])[0-9]*<<(-?)(['\"]?)([A-Za-z_][A-Za-z0-9_.]*)\2")
+# A here-document is a word of its own: `$((1<<N))`, `"<<N"` and `<<<` are none.
+_WORD = re.compile(r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+""")
+_HERE = re.compile(r"[0-9]*<<(-?)([^<]+)")
+_QUOTING = re.compile(r"""\\(.)|['"]""")
 _HERE_IN = frozenset({"RUN", "COPY", "ADD"})
 _FLAG = re.compile(r"--([a-z-]+)(?:=(\S*))?\s*")
 _INSTRUCTIONS = frozenset(
@@ -38,6 +42,8 @@ class Instruction:
     end: int
     line: int
     body: str
+    dangling: bool = False
+    """Whether the text ends within a continuation, so that what is appended would belong to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,7 @@ def _escape(lines: list[str]) -> str:
     """Return what continues a line: the directive counts only above everything else."""
     for line in lines:
         directive = _DIRECTIVE.match(line)
-        if directive is None:
+        if directive is None or directive[1].lower() not in _DIRECTIVES:
             break
         if directive[1].lower() == "escape":
             if directive[2] not in {"\\", "`"}:
@@ -116,19 +122,24 @@ def _instructions(lines: _Lines, escape: str) -> Iterator[Instruction]:
         if not line.strip() or _COMMENT.match(line):
             continue
         start += len(line) - len(line.lstrip())
-        body, end = _join(lines, line, end, escape)
+        body, end, dangling = _join(lines, line, end, escape)
         name = _NAME.match(body)
         if name is None or name[1].upper() not in _INSTRUCTIONS:
             raise WireError(f"no Dockerfile instruction: {line.strip()[:40]!r}", number)
-        if name[1].upper() in _HERE_IN:
-            end = _here_documents(lines, body, end, number)
-        yield Instruction(name[1].upper(), start, end, number, body[name.end() :].strip())
+        rest = body[name.end() :].strip()
+        end = _here_documents(lines, _here_words(name[1].upper(), rest), end, number)
+        yield Instruction(name[1].upper(), start, end, number, rest, dangling)
 
 
-def _join(lines: _Lines, line: str, end: int, escape: str) -> tuple[str, int]:
-    """Join continued lines; comments and empty lines between them do not count."""
-    continued = re.compile(re.escape(escape) + r"[ \t]*\Z")
+def _join(lines: _Lines, line: str, end: int, escape: str) -> tuple[str, int, bool]:
+    """Join continued lines; comments and empty lines between them do not count.
+
+    Return also where they end, and whether the last of them is continued by nothing.
+    """
+    mark = re.escape(escape)
+    continued = re.compile(rf"(?<!{mark}){mark}[ \t]*\Z")  # a doubled one is the character itself
     parts = []
+    dangling = False
     while continued.search(line):
         parts.append(continued.sub("", line))
         line = ""
@@ -138,11 +149,24 @@ def _join(lines: _Lines, line: str, end: int, escape: str) -> tuple[str, int]:
                 end = after
                 break
             line = ""
-    return "".join([*parts, line]), end
+        dangling = not line
+    return "".join([*parts, line]), end, dangling
 
 
-def _here_documents(lines: _Lines, body: str, end: int, number: int) -> int:
-    for dash, _quote, word in _HERE.findall(body):
+def _here_words(name: str, body: str) -> list[tuple[str, str]]:
+    """Return the here-documents of an instruction: the dash and the word that ends each."""
+    if name == "ONBUILD" and (inner := _NAME.match(body)):
+        return _here_words(inner[1].upper(), body[inner.end() :])
+    if name not in _HERE_IN or "<<" not in body or _exec_form(body) is not None:
+        return []
+    if _WORD.sub("", body).strip():  # an open quote: BuildKit sees no here-document then
+        return []
+    found = [_HERE.fullmatch(word) for word in _WORD.findall(body)]
+    return [(here[1], _QUOTING.sub(r"\1", here[2])) for here in found if here]
+
+
+def _here_documents(lines: _Lines, words: list[tuple[str, str]], end: int, number: int) -> int:
+    for dash, word in words:
         while True:
             if not lines:
                 raise WireError(f"the here-document {word} has no end", number)
@@ -184,8 +208,8 @@ def healthcheck(instruction: Instruction) -> HealthCheck:
     while flag := _FLAG.match(rest):
         options[flag[1]] = flag[2] or ""
         rest = rest[flag.end() :]
-    kind, _, arguments = rest.strip().partition(" ")
-    arguments = arguments.strip()
+    kind, *others = rest.split(maxsplit=1) or [""]
+    arguments = others[0].strip() if others else ""
     if kind.upper() == "NONE" and not arguments:
         return HealthCheck(options)
     if kind.upper() != "CMD" or not arguments:
@@ -208,11 +232,16 @@ def _exec_form(text: str) -> tuple[str, ...] | None:
 
 
 def set_healthcheck(text: str, stage: Stage, lines: str) -> Edit:
-    """Put *lines* in the place of the stage's HEALTHCHECK, or behind its last instruction."""
+    """Put *lines* in the place of the stage's HEALTHCHECK, or behind its last instruction.
+
+    Raises WireError where that is continued by nothing.
+    """
     first = text.find("\n")
     ends = "\r\n" if first > 0 and text[first - 1] == "\r" else "\n"
     added = lines.rstrip("\n").replace("\n", ends)
     if found := stage.last("HEALTHCHECK"):
         return Edit(found.start, found.end, added)
-    end = stage.instructions[-1].end
-    return Edit(end, end, ends + added)
+    last = stage.instructions[-1]
+    if last.dangling:
+        raise WireError("the last instruction does not end: nothing can stand behind it", last.line)
+    return Edit(last.end, last.end, ends + added)

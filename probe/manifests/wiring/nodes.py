@@ -1,5 +1,7 @@
 """Documents as trees of nodes that know where they stand in their text."""
 
+from bisect import bisect_left
+from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +9,8 @@ from typing import Any
 from probe.manifests.wiring.errors import WireError
 
 _MERGE = "<<"
+MAX_DEPTH = 200
+"""Levels of nesting that are read: more than any document has, less than Python's stack."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +81,12 @@ class Document:
     node: Node | None
     start: int
     end: int
+
+
+def line_finder(text: str) -> Callable[[int], int]:
+    """Return what tells the line of an offset: counted as editors count, by line feeds."""
+    breaks = [offset for offset, character in enumerate(text) if character == "\n"]
+    return lambda offset: bisect_left(breaks, offset) + 1
 
 
 def get(mapping: Mapping, key: str) -> Node | None:

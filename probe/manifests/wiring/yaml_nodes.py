@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+from typing import NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml import events
@@ -12,6 +13,7 @@ from ruamel.yaml.nodes import ScalarNode
 
 from probe.manifests.wiring.errors import WireError
 from probe.manifests.wiring.json_nodes import refuse_duplicates
+from probe.manifests.wiring.nodes import MAX_DEPTH
 from probe.manifests.wiring.nodes import Alias
 from probe.manifests.wiring.nodes import Document
 from probe.manifests.wiring.nodes import Entry
@@ -19,8 +21,11 @@ from probe.manifests.wiring.nodes import Mapping
 from probe.manifests.wiring.nodes import Node
 from probe.manifests.wiring.nodes import Scalar
 from probe.manifests.wiring.nodes import Sequence
+from probe.manifests.wiring.nodes import line_finder
 
 _CORE = "tag:yaml.org,2002:"
+# What aliases may stand for, all together: a few lines can else stand for billions of values.
+_MAX_SHOWN = 1_000_000
 
 
 def parse_yaml(text: str) -> list[Document]:
@@ -32,7 +37,8 @@ def parse_yaml(text: str) -> list[Document]:
         return list(_Composer(yaml, text).documents())
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise WireError(f"no YAML: {error.problem}", mark.line + 1 if mark else 1) from None
+        line = line_finder(text)(mark.index) if mark else 1
+        raise WireError(f"no YAML: {error.problem}", line) from None
     except YAMLError as error:
         position = getattr(error, "position", 0)
         line = text.count("\n", 0, position) + 1
@@ -49,6 +55,10 @@ class _Composer:
         self.events: Iterator[Any] = iter(yaml.parse(text))
         self.resolver = yaml.resolver
         self.anchors: dict[str, Node] = {}
+        self.line = line_finder(text)
+        self.depth = 0
+        self.shown = 0
+        self.sizes: dict[int, _Size] = {}
 
     def documents(self) -> Iterator[Document]:
         for event in self.events:
@@ -61,21 +71,36 @@ class _Composer:
                 yield Document(None if empty else node, start, end.end_mark.index)
 
     def _node(self, event: Any) -> Node:
-        start, line = event.start_mark.index, event.start_mark.line + 1
-        if isinstance(event, events.AliasEvent):
-            target = self.anchors.get(event.anchor)
-            if target is None:
-                raise WireError(f"*{event.anchor} has no anchor before it", line)
-            return Alias(start, event.end_mark.index, line, name=event.anchor, target=target)
-        make = {
+        start = event.start_mark.index
+        line = self.line(start)
+        make: Any = {
+            events.AliasEvent: self._alias,
             events.ScalarEvent: self._scalar,
             events.SequenceStartEvent: self._sequence,
             events.MappingStartEvent: self._mapping,
         }[type(event)]
-        node = make(event, start, line)
-        if event.anchor:
+        self.depth += 1
+        self._must_fit(0, line)
+        node: Node = make(event, start, line)
+        self.depth -= 1
+        if event.anchor and not isinstance(node, Alias):
             self.anchors[event.anchor] = node
         return node
+
+    def _alias(self, event: Any, start: int, line: int) -> Alias:
+        target = self.anchors.get(event.anchor)
+        if target is None:
+            raise WireError(f"*{event.anchor} has no anchor before it", line)
+        size = _measure(target, self.sizes)
+        self.shown += size.values
+        self._must_fit(size.levels, line)
+        return Alias(start, event.end_mark.index, line, name=event.anchor, target=target)
+
+    def _must_fit(self, levels: int, line: int) -> None:
+        if self.depth + levels > MAX_DEPTH:
+            raise WireError("nested too deep", line)
+        if self.shown > _MAX_SHOWN:
+            raise WireError(f"aliases stand for more than {_MAX_SHOWN} values", line)
 
     def _scalar(self, event: Any, start: int, line: int) -> Scalar:
         tag = _own_tag(event)
@@ -137,6 +162,29 @@ class _Composer:
         return int(closing.end_mark.index) if event.flow_style or not ends else max(ends)
 
 
+class _Size(NamedTuple):
+    """How many values a node shows, what aliases stand for included, and on how many levels."""
+
+    values: int
+    levels: int
+
+
+def _measure(node: Node | None, known: dict[int, _Size]) -> _Size:
+    if isinstance(node, Alias):
+        node = node.target
+    if id(node) not in known:
+        parts = [_measure(child, known) for child in _children(node)]
+        levels = 1 + max((part.levels for part in parts), default=0)
+        known[id(node)] = _Size(1 + sum(part.values for part in parts), levels)
+    return known[id(node)]
+
+
+def _children(node: Node | None) -> list[Node]:
+    if isinstance(node, Mapping):
+        return [entry.value for entry in node.entries]
+    return list(node.items) if isinstance(node, Sequence) else []
+
+
 def _own_tag(event: Any) -> str | None:
     """Return the tag as written, None where it is one of YAML's own or none."""
     tag = event.tag
@@ -162,7 +210,7 @@ def _float(text: str) -> float | str:
 
 _READERS: dict[str, Any] = {
     "null": lambda _text: None,
-    "bool": lambda text: text.lower() == "true",
+    "bool": lambda text: text.lower() in {"true", "yes", "on", "y"},  # %YAML 1.1 has them all
     "int": _integer,
     "float": _float,
 }

@@ -22,6 +22,27 @@ SCANNED = [
                  [("FROM", "a"), ("RUN", "<<A cat <<-'B'"), ("CMD", "z")], id="here-documents"),
     pytest.param("FROM a\r\nRUN x \\\r\n y\r\n", [("FROM", "a"), ("RUN", "x  y")], id="crlf"),
     pytest.param("\ufeffFROM a", [("FROM", "a")], id="bom-no-final-newline"),
+    pytest.param("FROM a\nWORKDIR C:\\\\\nRUN y\n",
+                 [("FROM", "a"), ("WORKDIR", "C:\\\\"), ("RUN", "y")], id="escaped-escape"),
+    pytest.param("FROM a\n# escape=`\nRUN x `\nCMD z\n",
+                 [("FROM", "a"), ("RUN", "x `"), ("CMD", "z")], id="directive-too-late"),
+    pytest.param("# x=y\n# escape=`\nFROM a\nRUN x `\n",
+                 [("FROM", "a"), ("RUN", "x `")], id="directive-behind-comment"),
+    pytest.param("FROM a\nRUN x=$((1<<N)) y <<< z\nCMD z\n",
+                 [("FROM", "a"), ("RUN", "x=$((1<<N)) y <<< z"), ("CMD", "z")], id="shift"),
+    pytest.param("FROM a\nRUN echo 'a <<E' \"<<E\"\nCMD z\n",
+                 [("FROM", "a"), ("RUN", "echo 'a <<E' \"<<E\""), ("CMD", "z")], id="quoted"),
+    pytest.param('FROM a\nRUN ["cat", "<<E"]\nCMD z\n',
+                 [("FROM", "a"), ("RUN", '["cat", "<<E"]'), ("CMD", "z")], id="exec-form"),
+    pytest.param("FROM a\nRUN echo don't <<E\nCMD z\n",
+                 [("FROM", "a"), ("RUN", "echo don't <<E"), ("CMD", "z")], id="open-quote"),
+    pytest.param("FROM a\nONBUILD RUN <<E\nCMD x\nE\nCMD z\n",
+                 [("FROM", "a"), ("ONBUILD", "RUN <<E"), ("CMD", "z")], id="onbuild-here"),
+    pytest.param('FROM a\nCOPY <<a.txt <<"b c" <<\\D /\n1\na.txt\n2\nb c\n3\nD\nCMD z\n',
+                 [("FROM", "a"), ("COPY", '<<a.txt <<"b c" <<\\D /'), ("CMD", "z")],
+                 id="names-of-here-documents"),
+    pytest.param("FROM a\r\nRUN <<E\r\nCMD x\r\nE\r\nCMD z\r\n",
+                 [("FROM", "a"), ("RUN", "<<E"), ("CMD", "z")], id="here-document-crlf"),
 ]  # fmt: skip
 
 
@@ -55,12 +76,28 @@ def test_set(text: str, expected: str) -> None:
     assert apply(once, [set_healthcheck(once, stages(scan(once))[-1], NEW)]) == expected
 
 
+@pytest.mark.parametrize("text", ["FROM a\nCMD x \\\n", "FROM a\nCMD x \\\n\n# c\n"])
+def test_behind_an_open_continuation(text: str) -> None:
+    """What would become part of the last instruction is not written."""
+    with pytest.raises(WireError, match="does not end") as error:
+        set_healthcheck(text, stages(scan(text))[-1], NEW)
+    assert error.value.line == 2
+
+
+def test_open_continuation_elsewhere() -> None:
+    """A HEALTHCHECK that stands is replaced whatever comes last."""
+    text = "FROM a\nHEALTHCHECK NONE\nCMD x \\\n"
+    after = apply(text, [set_healthcheck(text, stages(scan(text))[-1], NEW)])
+    assert after == f"FROM a\n{NEW}\nCMD x \\\n"
+
+
 @pytest.mark.parametrize(
     ("body", "form", "words", "script"),
     [
         ('--interval=5s CMD ["/x", "a b"]', "exec", ("/x", "a b"), ""),
         ("CMD curl -f x || exit 1", "shell", (), "curl -f x || exit 1"),
         ('CMD ["/x", 1]', "shell", (), '["/x", 1]'),
+        ('CMD\t["/x"]', "exec", ("/x",), ""),
         ("NONE", "none", (), ""),
     ],
 )

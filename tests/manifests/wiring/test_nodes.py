@@ -66,6 +66,22 @@ def test_documents() -> None:
     assert [plain(document.node) for document in found] == [{"a": 1}, None, {"b": 2}]
 
 
+def test_truth_of_yaml_1_1() -> None:
+    """A document that asks for YAML 1.1 has yes and no; any other has texts."""
+    assert plain(parse_yaml("%YAML 1.1\n---\n[yes, no]\n")[0].node) == [True, False]
+    assert plain(parse_yaml("[yes, no]\n")[0].node) == ["yes", "no"]
+
+
+def test_keys_of_different_types_are_two() -> None:
+    """1 and true are one key to Python only."""
+    assert isinstance(parse_yaml("{1: a, true: b}\n")[0].node, Mapping)
+
+
+def test_number_beyond_python() -> None:
+    """Digits that Python refuses to convert are kept as they are."""
+    assert plain(parse_json(f"[{'1' * 5000}]").node) == ["1" * 5000]
+
+
 def test_tags_are_kept() -> None:
     """CloudFormation's short functions are not interpreted."""
     root = parse_yaml("a: !Ref X\nb: !If [c, 1, 2]\n")[0].node
@@ -82,6 +98,12 @@ def test_merged_keys_are_not_own() -> None:
     assert get(merged, "b") is None
 
 
+# Each line stands for the one before, once deeper, or ten times.
+DEEP_ALIASES = "a0: &a0 []\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 300))
+MANY_ALIASES = "a0: &a0 [x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+)
+
 REFUSED = [
     ("", 1, "empty"),
     ("\n \n", 1, "empty"),
@@ -92,6 +114,10 @@ REFUSED = [
     ("a: *x\n", 1, "no anchor"),
     ("a: \0\n", 1, "no YAML"),
     ("a: {[1]: 2}\n", 1, "key"),
+    ("a: 'x\u2028\n\n'\nb: [\n", 5, "no YAML"),
+    ("a: " + "[" * 300 + "]" * 300, 1, "nested too deep"),
+    (DEEP_ALIASES, 199, "nested too deep"),
+    (MANY_ALIASES, 7, "aliases stand for more than"),
 ]
 
 
@@ -111,8 +137,12 @@ def test_yaml_refused(text: str, line: int, message: str) -> None:
         ('{"a": 1,\n"a": 2}', 2, "'a' stands twice: also in line 1"),
         ('{"a": 1} x', 1, "no JSON"),
         ("[" * 100_000, 1, "nested too deep"),
+        ("[" * 300 + "]" * 300, 1, "nested too deep"),
+        ('{\n"a": [NaN]}', 2, "no JSON: NaN"),
+        ('{"a": "\n"}', 1, "no JSON"),
+        ("{}\0", 1, "no JSON"),
     ],
-    ids=["empty", "truncated", "twice", "more", "deep"],
+    ids=["empty", "truncated", "twice", "more", "deep", "deep-but-whole", "nan", "break", "nul"],
 )
 def test_json_refused(text: str, line: int, message: str) -> None:
     """The same of JSON."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from probe.manifests import emit
 from probe.manifests.wiring.errors import WireError
 from probe.manifests.wiring.json_nodes import parse_json
+from probe.manifests.wiring.nodes import Mapping
 from probe.manifests.wiring.nodes import get
 from probe.manifests.wiring.nodes import plain
 from probe.manifests.wiring.splice import Edit
@@ -100,6 +101,29 @@ SET = [
         '\ufeff{\r\n "a": {\r\n  "hc": 1,\r\n  "b": 2}}', "a",
         '\ufeff{\r\n "a": {\r\n  "hc": {\r\n   "test": [\r\n    "CMD",\r\n    "/x"\r\n   ],\r\n'
         '   "every": "10s"\r\n  },\r\n  "b": 2}}', id="json-bom-crlf"),
+    pytest.param(
+        "a:\n    b:\n        - 1\n    c:\n        d: 1\n", "a",
+        "a:\n    b:\n        - 1\n    c:\n        d: 1\n    hc:\n        test:\n            - CMD\n"
+        '            - /x\n        every: "10s"\n', id="four-spaces"),
+    pytest.param("a: &x {}\nb: 1\n", "a",
+                 'a: &x {hc: {"test": ["CMD", "/x"], "every": "10s"}}\nb: 1\n',
+                 id="anchored-empty-flow"),
+    pytest.param(
+        "a: { # todo\n }\n", "a",
+        'a: {"hc": {"test": ["CMD", "/x"], "every": "10s"} # todo\n }\n',
+        id="comment-in-empty-flow"),
+    pytest.param(
+        "a: {\n  b: 1, # one\n  c: 2 # two\n }\n", "a",
+        'a: {\n  b: 1, # one\n  c: 2, # two\n  hc: {\n    "test": [\n      "CMD",\n      "/x"\n'
+        '    ],\n    "every": "10s"\n  }\n }\n', id="flow-with-comments"),
+    pytest.param(
+        "a: {\n  c: 2, # two\n }\n", "a",
+        'a: {\n  c: 2, # two\n  hc: {\n    "test": [\n      "CMD",\n      "/x"\n'
+        '    ],\n    "every": "10s"\n  },\n }\n', id="flow-comma-and-comment"),
+    pytest.param(
+        "--- # c\na:\n  b: >-\n    x\n\n    y\n\n# d\n...\n---\nc: 1\n", "a",
+        "--- # c\na:\n  b: >-\n    x\n\n    y\n  hc:\n    test:\n      - CMD\n      - /x\n"
+        '    every: "10s"\n\n# d\n...\n---\nc: 1\n', id="documents-and-folded-text"),
 ]  # fmt: skip
 
 
@@ -116,6 +140,34 @@ def test_set_again(text: str, path: str, expected: str) -> None:
     assert text != expected
 
 
+TEXTS = [
+    pytest.param("a:\n  hc: x # c\n", "a:\n  hc: | # c\n    x\n    y\n", id="comment"),
+    pytest.param("a:\n  hc: |\n    z\n  b: 1\n", "a:\n  hc: |\n    x\n    y\n  b: 1\n", id="block"),
+    pytest.param("a:\n  hc: 1", "a:\n  hc: |\n    x\n    y\n", id="ends-its-last-line"),
+    pytest.param("a:\r\n  b: 1\r\n", "a:\r\n  b: 1\r\n  hc: |\r\n    x\r\n    y\r\n", id="crlf"),
+    pytest.param("a: {hc: 1}\n", 'a: {hc: "x\\ny\\n"}\n', id="flow"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), TEXTS)
+def test_set_text_of_lines(text: str, expected: str) -> None:
+    """A text of several lines is a block, which neither takes in a comment nor loses its end."""
+    assert _set(text, "a", value="x\ny\n") == expected
+    assert plain(_at(expected, "a.hc")) == "x\ny\n"
+
+
+def test_the_same_value_keeps_its_style() -> None:
+    """What shows the value already is not written anew; what only equals it in Python is."""
+    text = "a:\n  hc: {test: ['CMD', /x], every: 10s} # why\n"
+    assert _set(text, "a") == text
+    assert _set("a: {hc: 1}\n", "a", value=True) == "a: {hc: true}\n"
+
+
+def test_flow_is_safe_in_yaml() -> None:
+    """What JSON leaves as it is, and YAML refuses, is escaped."""
+    assert _set("a: {b: 1}\n", "a", value="\x7f\u2028") == 'a: {b: 1, hc: "\\u007f\\u2028"}\n'
+
+
 REMOVE = [
     pytest.param("a:\n  b: 1 # x\n  hc:\n    c: 2\n  d: 3\n", "a", "a:\n  b: 1 # x\n  d: 3\n",
                  id="block"),
@@ -124,6 +176,13 @@ REMOVE = [
     pytest.param("a: {hc: 1, b: 2}\n", "a", "a: {b: 2}\n", id="flow-first"),
     pytest.param("a: {b: 2, hc: 1}\n", "a", "a: {b: 2}\n", id="flow-last"),
     pytest.param("a: {hc: 1}\n", "a", "a: {}\n", id="flow-only"),
+    pytest.param("a: {hc: 1 ,}\n", "a", "a: {}\n", id="flow-only-with-comma"),
+    pytest.param("a: {\n  b: 2, # b\n  hc: 1 # hc\n}\n", "a", "a: {\n  b: 2 # b # hc\n}\n",
+                 id="flow-last-with-comments"),
+    pytest.param("a: {\n  hc: 1, # hc\n  # b\n  b: 2\n}\n", "a", "a: {\n  # b\n  b: 2\n}\n",
+                 id="flow-first-with-comments"),
+    pytest.param("a:\n  - hc: 1 # hc\n    # b\n    b: 2\n", "a.0",
+                 "a:\n  - # b\n    b: 2\n", id="comment-behind-a-dash"),
 ]  # fmt: skip
 
 
@@ -139,6 +198,10 @@ APPEND = [
                  id="indented"),
     pytest.param("a: [1]\n", 'a: [1, {"n": 2}]\n', id="flow"),
     pytest.param("a: []\n", 'a: [{"n": 2}]\n', id="empty"),
+    pytest.param("a: &x-y\n- # a - c\n  x\n", "a: &x-y\n- # a - c\n  x\n- n: 2\n",
+                 id="comment-behind-the-dash"),
+    pytest.param("a: [ # a - c\n  1 # one\n ]\n", 'a: [ # a - c\n  1, # one\n  {\n    "n": 2\n'
+                 "  }\n ]\n", id="flow-with-comments"),
 ]  # fmt: skip
 
 
@@ -156,12 +219,40 @@ def test_append_document() -> None:
     assert apply("a: 1", [append_document("a: 1", {"b": 2})]) == "a: 1\n---\nb: 2\n"
 
 
-def test_alias_and_tag_are_refused() -> None:
-    """What serves others, or is made by a function, is not edited."""
-    for text in ("x: &x {b: 1}\na: *x\n", "a: !If [c, {b: 1}, {}]\n"):
-        node = _at(text, "a")
-        with pytest.raises(WireError):
-            set_key(text, node, "hc", VALUE)
+def test_append_follows_the_dashes_of_the_file() -> None:
+    """Lists within what is appended are indented as the file's own."""
+    text = "a:\n  - b:\n      - 1\n"
+    after = apply(text, [append_item(text, _at(text, "a"), {"b": [{"c": [2]}, None]})])
+    assert after == text + "  - b:\n      - c:\n          - 2\n      - null\n"
+
+
+UNEDITABLE = [
+    pytest.param("x: &x {b: 1}\na: *x\n", "a", 2, r"alias \*x", id="alias"),
+    pytest.param("a: !If [c, {b: 1}, {}]\n", "a", 1, "made by !If", id="tag"),
+    pytest.param("a:\n  - [b: 1]\n", "a.0.0", 2, "without braces", id="pair"),
+    pytest.param("b:\na:\n  ? b\n  : 1\n", "a", 3, "question marks", id="question-mark"),
+]
+
+
+@pytest.mark.parametrize(("text", "path", "line", "message"), UNEDITABLE)
+def test_refused(text: str, path: str, line: int, message: str) -> None:
+    """What serves others, is made by a function or has no place of its own is not edited."""
+    with pytest.raises(WireError, match=message) as error:
+        set_key(text, _at(text, path), "hc", VALUE)
+    assert error.value.line == line
+
+
+def test_comment_below_a_text_is_refused() -> None:
+    """A comment as deep as the lines of a text would become one of them."""
+    text = "a:\n  - 1\n\n    # deep\nb: 1\n"
+    with pytest.raises(WireError, match="would become part") as error:
+        append_item(text, _at(text, "a"), "x\ny\n")
+    assert error.value.line == 4
+
+
+def test_edits_of_one_place_keep_their_order() -> None:
+    """Two insertions at one place come in the order given."""
+    assert apply("ab", [Edit(1, 1, "z"), Edit(1, 1, "y"), Edit(0, 0, "x")]) == "xazyb"
 
 
 def test_overlapping_edits_are_refused() -> None:
@@ -241,3 +332,124 @@ def _node(node: Any, path: tuple[Any, ...]) -> Any:
     for step in path:
         node = node.items[step] if isinstance(step, int) else get(node, step)
     return node
+
+
+class _Writer:
+    """Writes data as people might: indentation, brackets, quotes and comments as they come."""
+
+    def __init__(self, draw: Any) -> None:
+        self.draw = draw
+        self.step = self.one_of(2, 3, 4)
+        self.dashes = self.one_of(0, 2)
+        self.comments: list[str] = []
+
+    def one_of(self, *choices: Any) -> Any:
+        return self.draw(st.sampled_from(choices))
+
+    def coin(self) -> bool:
+        return bool(self.draw(st.booleans()))
+
+    def comment(self, before: str) -> str:
+        if self.one_of(1, 0, 0):
+            self.comments.append(f"# {len(self.comments)}, it's: - {{")
+            return before + self.comments[-1]
+        return ""
+
+    def block(self, value: Any, indent: str) -> list[str]:
+        lines: list[str] = []
+        rows = [(f"{emit.scalar(key)}:", item) for key, item in value.items()] if isinstance(
+            value, dict) else [("-", item) for item in value]  # fmt: skip
+        for head, item in rows:
+            lines += self.comment(self.one_of("", indent)).splitlines() + self.one_of([], [""])
+            lines += self.row(indent + head, item, indent)
+        return lines
+
+    def row(self, head: str, item: Any, indent: str) -> list[str]:
+        if not item or not isinstance(item, dict | list) or self.coin():
+            return (f"{head} {self.flow(item, indent)}" + self.comment(" ")).split("\n")
+        in_list = isinstance(item, list) and not head.endswith("-")
+        deeper = indent + " " * (self.dashes if in_list else self.step)
+        return [head + self.comment(" "), *self.block(item, deeper)]
+
+    def flow(self, value: Any, indent: str) -> str:
+        if not isinstance(value, dict | list):
+            return emit.scalar(value)
+        rows = [f"{emit.scalar(key)}: {self.flow(item, indent + '  ')}"
+                for key, item in value.items()] if isinstance(value, dict) else [
+                self.flow(item, indent + "  ") for item in value]  # fmt: skip
+        left, right = "{}" if isinstance(value, dict) else "[]"
+        if not rows or self.coin():
+            return f"{left}{', '.join(rows)}{right}"
+        lines = [f"{indent}   {row},{self.comment(' ')}" for row in rows]
+        return "\n".join([left, *lines, f"{indent}  {right}"])
+
+    def document(self, value: Any) -> str:
+        ends = str(self.one_of("\n", "\r\n"))
+        lines = self.block(value, "") + self.one_of([], [""], ["", "# end", ""], ["..."])
+        return str(self.one_of("", "\ufeff", f"---{ends}")) + ends.join(lines)
+
+
+NEW = st.sampled_from([VALUE, [{"a": [1]}, "b"], "text", "", 5, None, {}, {"a": {"b": [[1]]}}])
+
+
+@given(document=DOCUMENTS, new=NEW, data=st.data())
+@settings(deadline=None, max_examples=250)
+def test_any_style(document: Any, new: Any, data: Any) -> None:
+    """In whatever style: the data is as wanted, all bytes around and all comments are there."""
+    writer = _Writer(data.draw)
+    text = writer.document(document)
+    root = parse_yaml(text)[0].node
+    assert plain(root) == document
+    path = data.draw(st.sampled_from(_collections(document)))
+    node, expected = _node(root, path), json.loads(json.dumps(document))
+    if isinstance(node, Mapping):
+        edit = set_key(text, node, "hc", new)
+        _follow(expected, path)["hc"] = new
+    else:
+        edit = append_item(text, node, new)
+        _follow(expected, path).append(new)
+    after = apply(text, [edit])
+    assert plain(parse_yaml(after)[0].node) == expected
+    assert after.startswith(text[: edit.start])
+    assert after.endswith(text[edit.end :])
+    assert [after.count(comment) for comment in writer.comments] == [1] * len(writer.comments)
+    assert ("\r\n" in text) or "\r" not in after
+
+
+@given(document=DOCUMENTS, data=st.data())
+@settings(deadline=None, max_examples=150)
+def test_remove_in_any_style(document: Any, data: Any) -> None:
+    """In whatever style: the key is gone, and nothing else of the data."""
+    text = _Writer(data.draw).document(document)
+    path = data.draw(st.sampled_from([p for p in _mappings(document) if _follow(document, p)]))
+    key = data.draw(st.sampled_from(list(_follow(document, path))))
+    expected = json.loads(json.dumps(document))
+    del _follow(expected, path)[key]
+    node = _node(parse_yaml(text)[0].node, path)
+    after = apply(text, [remove_key(text, node, key)])
+    assert plain(parse_yaml(after)[0].node) == expected
+
+
+def _collections(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    if not isinstance(value, dict | list):
+        return []
+    steps = value.items() if isinstance(value, dict) else enumerate(value)
+    return [path, *(p for step, item in steps for p in _collections(item, (*path, step)))]
+
+
+@given(document=DOCUMENTS, indent=st.sampled_from([None, 0, 1, 4, "\t"]), data=st.data())
+@settings(deadline=None, max_examples=200)
+def test_any_json(document: Any, indent: Any, data: Any) -> None:
+    """JSON stays JSON, whatever its blanks: a key set and an item appended."""
+    comma = data.draw(st.sampled_from([",", ", ", " ,\t"]))
+    text = json.dumps(document, indent=indent, separators=(comma, data.draw(
+        st.sampled_from([":", ": ", " :\n"]))))  # fmt: skip
+    path = data.draw(st.sampled_from(_collections(document)))
+    node, expected = _node(_parse(text), path), json.loads(text)
+    if isinstance(node, Mapping):
+        after = apply(text, [set_key(text, node, "hc", VALUE)])
+        _follow(expected, path)["hc"] = VALUE
+    else:
+        after = apply(text, [append_item(text, node, VALUE)])
+        _follow(expected, path).append(VALUE)
+    assert json.loads(after) == expected
