@@ -24,18 +24,18 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 _Output = Annotated[
-    Path | None, typer.Option("-o", "--output", metavar="PATH", help="file (or folder) to write")
+    str | None, typer.Option("-o", "--output", metavar="PATH", help="file (or folder) to write")
 ]
 
 
 def _command(target: str) -> Callable[..., None]:
-    def command(output: Path | None, **values: str | bool | list[str] | None) -> None:
+    def command(output: str | None, **values: str | bool | list[str] | None) -> None:
         given = {
             name.replace("_", "-"): tuple(value) if isinstance(value, list) else value
             for name, value in values.items()
             if value is not None and value is not False
         }
-        _generate(target, given, output)
+        _generate(target, given, None if output is None else _path(output))
 
     command.__doc__ = f"Write {WHAT[target]}."
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -51,6 +51,13 @@ def _command(target: str) -> Callable[..., None]:
 
 for _target in WHAT:
     app.command(_target)(_command(_target))
+
+
+def _path(text: str) -> Path:
+    """Return where to write: an empty text is a variable that was not set, not this folder."""
+    if not text:
+        raise UsageError("--output: the value is empty")
+    return Path(text)
 
 
 def _script() -> "Script":
@@ -71,7 +78,12 @@ def _make(target: str, given: Mapping[str, Value], place: str = "") -> "Made":
     try:
         return make(TARGETS[target], given, _script())
     except SpecError as error:
-        raise UsageError("\nprobe: ".join(place + problem for problem in error.problems)) from None
+        raise UsageError(_lines(place, error.problems)) from None
+
+
+def _lines(place: str, problems: list[str]) -> str:
+    """Return an error's text, each fault on a line of its own."""
+    return "\nprobe: ".join(place + problem for problem in problems)
 
 
 def _generate(target: str, given: Mapping[str, Value], output: Path | None) -> None:
@@ -84,21 +96,31 @@ def _generate(target: str, given: Mapping[str, Value], output: Path | None) -> N
             raise UsageError(f"{target} is a folder: name it with -o DIR")
         write_files({output / path: text for path, text in made.content.items()})
     elif output is None:
-        typer.echo(made.content, nl=False)
+        _print(made.content)
     else:
         write_text(output, made.content)
     _tell(made.notes)
 
 
-def _tell(notes: list[str], place: str = "") -> None:
+def _print(text: str) -> None:
+    """Write UTF-8 to stdout, whatever the locale says. Raises UsageError."""
+    try:
+        typer.echo(text.encode(), nl=False)
+    except BrokenPipeError:
+        raise  # whoever reads it has enough
+    except OSError as error:
+        raise UsageError(f"stdout: cannot write: {(error.strerror or '').lower()}") from error
+
+
+def _tell(notes: list[str]) -> None:
     for note in notes:
-        typer.echo(f"probe: note: {place}{note}", err=True)
+        typer.echo(f"probe: note: {note}", err=True)
 
 
 @app.command("all")
 def everything(
     spec: Annotated[Path, typer.Option("--spec", metavar="FILE", help="spec file (YAML)")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="folder to write")],
+    output: Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="folder to write")],
 ) -> None:
     """Write every target's documents for every workload of a spec file.
 
@@ -110,15 +132,26 @@ def everything(
     from probe.manifests.specfile import read_spec
     from probe.manifests.targets import TARGETS
 
+    folder = _path(output)
     try:
         jobs = read_spec(read_text(spec))
     except SpecError as error:
-        raise UsageError("\nprobe: ".join(f"{spec}: {p}" for p in error.problems)) from None
+        raise UsageError(_lines(f"{spec}: ", error.problems)) from None
     files: dict[Path, str] = {}
+    notes: list[str] = []
+    faults: list[str] = []
     for job in jobs:
-        made = _make(job.target, job.given, f"{spec}: {job.workload}: {job.target}: ")
-        path = output / job.workload / TARGETS[job.target].output
+        place = f"{job.workload}: {job.target}: "
+        try:
+            made = _make(job.target, job.given, f"{spec}: {place}")
+        except UsageError as error:
+            faults.append(str(error))
+            continue
+        path = folder / job.workload / TARGETS[job.target].output
         texts = made.content if isinstance(made.content, dict) else {"": made.content}
         files |= {path / name: text for name, text in texts.items()}
-        _tell(made.notes, f"{job.workload}: {job.target}: ")
+        notes += [place + note for note in made.notes]
+    if faults:
+        raise UsageError("\nprobe: ".join(faults))
     write_files(files)
+    _tell(notes)

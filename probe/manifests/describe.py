@@ -36,8 +36,15 @@ from probe.synchronizer.settings import Setting
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAMES = {Kind.SYNC: "split-sync", Kind.PROXY: "split-proxy"}
 _PROXY_PORT = 3000
+_REDIS_HOST = "SPLIT_SYNC_REDIS_HOST"
+_EVERY_ADDRESS = frozenset({"", "0.0.0.0"})  # noqa: S104 # compared with, not listened on
 _PORTS = frozenset({"admin-port", "server-port"})
-_SECRET_WORD = re.compile(r"(?i)api_?key|password|passwd|secret|token|private_?key|credential")
+_DERIVED = _PORTS | {"admin-host", "admin-tls-enabled"}
+# Whole words, so that TOKENIZERS_PARALLELISM is none; where a secret lies may stand in plain text.
+_SECRET_WORD = re.compile(
+    r"(?i)(?<![A-Z])(?:api_?keys?|password|passwd|secrets?|tokens?|private_?key|credentials?)"
+    r"(?![A-Z])(?!.*_(?:FILE|PATH|DIR|URL|ARN|NAME)$)"
+)
 
 Amount = TypeVar("Amount", Fraction, int)
 
@@ -67,6 +74,8 @@ class _Reader:
 def health_spec(values: Mapping[str, Any], platform: Platform, problems: list[str]) -> HealthSpec:
     """Return how it is checked; what does not fit goes to *problems*."""
     given = Given(**{name: values.get(name.replace("_", "-")) for name in Given._fields})
+    if None not in (starts := {given.start_period, given.start_within}) and len(starts) > 1:
+        problems.append("--start-within: contradicts --start-period: leave one of them out")
     spec = HealthSpec(
         path=values.get("path", HEALTH_PATH),
         expect=values.get("expect", "200"),
@@ -97,18 +106,19 @@ def workload(values: Mapping[str, Any], units: Units, problems: list[str]) -> Wo
     kind = Kind(reader.get("kind", "sync"))
     settings = _settings(reader, kind)
     port = _port(reader, kind, settings)
+    traffic = _traffic_port(reader, kind, port, settings)
     return Workload(
         name=reader.get("name") or _NAMES.get(kind) or _image_name(reader.get("image", "")),
         image=reader.get("image", ""),
         kind=kind,
         port=port,
-        traffic_port=_traffic_port(reader, kind, port, settings),
+        traffic_port=traffic,
         settings=dict(sorted(settings.items())),
-        secrets=_secrets(reader, kind),
+        secrets=_secrets(reader, kind, settings),
         cpu=_amount(reader, "cpu", parse_cpu, units.cpu) or Fraction(1, 4),
         memory=_amount(reader, "memory", parse_memory, units.memory) or 512,
         uid=_uid(reader),
-        expose_admin=reader.get("expose-admin") is True,
+        expose_admin=reader.get("expose-admin") is True and port != traffic,
     )
 
 
@@ -154,16 +164,25 @@ def _settings(reader: _Reader, kind: Kind) -> dict[str, str]:
     host = reader.get("redis-host")
     if host is not None and kind is not Kind.SYNC:
         reader.wrong("redis-host", "split-sync alone uses Redis: --kind sync")
-    elif host is not None:
-        settings["SPLIT_SYNC_REDIS_HOST"] = host
+    elif host is not None and settings.setdefault(_REDIS_HOST, host) != host:
+        reader.wrong("redis-host", f"{host} contradicts {_REDIS_HOST}={settings[_REDIS_HOST]}")
     for name, value in settings.items():
         if problem := _fault(name, value, kind):
             reader.wrong("env", problem)
     if prefix := PREFIXES.get(kind):
-        own = settings.pop(f"{prefix}ADMIN_HOST", LOOPBACK)
-        if own not in {LOOPBACK, "localhost"} and reader.get("expose-admin") is not True:
-            reader.wrong("env", f"{prefix}ADMIN_HOST={own} opens the admin port: --expose-admin")
+        _admin_host(reader, f"{prefix}ADMIN_HOST", settings)
     return settings
+
+
+def _admin_host(reader: _Reader, variable: str, settings: dict[str, str]) -> None:
+    """Take the admin host out of the settings: it follows from who is to reach the port."""
+    if (own := settings.pop(variable, None)) is None:
+        return
+    is_open = reader.get("expose-admin") is True or reader.get("handler") == "http"
+    if is_open and own not in _EVERY_ADDRESS:
+        reader.wrong("env", f"{variable}={own} contradicts what opens the admin port; leave it out")
+    elif not is_open and own not in {LOOPBACK, "localhost"}:
+        reader.wrong("env", f"{variable}={own} opens the admin port: --expose-admin")
 
 
 def _fault(name: str, value: str, kind: Kind) -> str | None:
@@ -183,7 +202,7 @@ def _fault(name: str, value: str, kind: Kind) -> str | None:
 def _setting_fault(name: str, value: str, kind: Kind) -> str | None:
     prefix = PREFIXES[kind]
     rows = {prefix + row.flag.upper().replace("-", "_"): row for row in SETTINGS[kind]}
-    known = [*rows, *(prefix + url for url in URLS)]
+    known = _known(kind)
     if name not in known:
         close = difflib.get_close_matches(name, known, 1)
         return f"{name} is no setting of split-{kind}" + (f"; {close[0]}?" if close else "")
@@ -243,16 +262,42 @@ def _from_setting(
     return int(text)
 
 
-def _secrets(reader: _Reader, kind: Kind) -> dict[str, str]:
+def _secrets(reader: _Reader, kind: Kind, settings: Mapping[str, str]) -> dict[str, str]:
     secrets = _pairs(reader, "secret")
     apikey = reader.get("apikey-secret")
     if apikey is not None and kind is Kind.GENERIC:
         reader.wrong("apikey-secret", "the synchronizers alone have one: --secret NAME=REF")
     elif apikey is not None:
-        secrets[f"{PREFIXES[kind]}APIKEY"] = apikey
-    for name in secrets.keys() & _pairs(_Reader(reader.values, []), "env").keys():
-        reader.wrong("secret", f"{name} stands in --env too")
+        name = f"{PREFIXES[kind]}APIKEY"
+        if secrets.setdefault(name, apikey) != apikey:
+            reader.wrong("apikey-secret", f"contradicts --secret {name}: leave one of them out")
+    for name in secrets:
+        if problem := _secret_fault(name, kind):
+            reader.wrong("secret", problem)
+        elif name in settings:
+            reader.wrong("secret", f"{name} is a plain variable too: leave one of them out")
     return dict(sorted(secrets.items()))
+
+
+def _secret_fault(name: str, kind: Kind) -> str | None:
+    """Return what is wrong with the name of a secret variable, if anything."""
+    derived = {f"{PREFIXES.get(kind)}{flag.upper().replace('-', '_')}" for flag in _DERIVED}
+    if name in derived:
+        return f"{name} is no secret: the check must know it; --env {name}=VALUE"
+    if name.startswith("HEALTHCHECK_") or (
+        name.startswith(tuple(PREFIXES.values())) and name not in _known(kind)
+    ):
+        return _fault(name, "", kind)
+    return None
+
+
+def _known(kind: Kind) -> list[str]:
+    """Return the variables of a kind's settings."""
+    prefix = PREFIXES.get(kind, "")
+    rows = SETTINGS[kind] if prefix else ()
+    urls = URLS if prefix else ()
+    return [*(prefix + row.flag.upper().replace("-", "_") for row in rows),
+            *(prefix + url for url in urls)]  # fmt: skip
 
 
 def remarks(described: Workload) -> list[str]:

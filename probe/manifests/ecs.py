@@ -39,6 +39,9 @@ EC2_TASK_CPU = range(128, 196608 + 1)
 # ContainerDefinition `cpu` and `memory`: the least that Linux and Docker 20.10 take.
 MIN_CONTAINER_CPU = 2
 MIN_CONTAINER_MEMORY = 6
+# "Task definition size limit: 64 KB".
+MAX_LENGTH = 64 * 1024
+_QUOTAS = "Amazon ECS service quotas"
 
 _ARCHITECTURES = {"x86_64": "X86_64", "arm64": "ARM64"}
 _LAUNCHES = {"fargate": "FARGATE", "ec2": "EC2"}
@@ -265,7 +268,8 @@ def problems(plan: Plan, options: Options) -> list[str]:
         *_name_problems(plan.workload, options),
         *_size_problems(plan.workload, options),
         *_secret_problems(plan.workload),
-        *_check_problems(plan),
+        *check_problems(plan, options),
+        *_length_problems(plan, options),
     ]
 
 
@@ -361,7 +365,17 @@ def _secret_option(name: str, workload: Workload) -> str:
     return "--apikey-secret" if name == f"{workload.prefix}APIKEY" else f"--secret {name}"
 
 
-def _check_problems(plan: Plan) -> list[str]:
+def _length_problems(plan: Plan, options: Options) -> list[str]:
+    length = len(emit.to_json(build(plan, options)).encode())
+    if length <= MAX_LENGTH:
+        return []
+    limit = f"ECS takes up to {MAX_LENGTH} ({_QUOTAS})"
+    return [f"--env: the task definition has {length} bytes, {limit}; keep long values elsewhere"]
+
+
+def check_problems(plan: Plan, options: Options) -> list[str]:
+    """Return why the check cannot be run, however the container comes about."""
+    del options
     found = []
     tls = f"{plan.workload.prefix}ADMIN_TLS_ENABLED"
     if plan.workload.settings.get(tls) in TRUE:

@@ -29,6 +29,13 @@ Value = str | bool | tuple[str, ...]
 """An option as given: its text, a flag, or every text where it may stand more than once."""
 
 
+def _plain(text: str) -> str:
+    """Return a text that every document can hold, and every variable. Raises ValueError."""
+    if re.search("[\0\ud800-\udfff]", text):
+        raise ValueError(f"{text!r} is not UTF-8 without a NUL")
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """One row; without a metavar it is a flag. `parse` raises ValueError."""
@@ -39,7 +46,7 @@ class Option:
     targets: frozenset[str] = EVERY
     choices: tuple[str, ...] = ()
     many: bool = False
-    parse: Callable[[str], object] = str
+    parse: Callable[[str], object] = _plain
 
 
 def whole_number(minimum: int, maximum: int) -> Callable[[str], int]:
@@ -64,13 +71,37 @@ def _input(name: str, valid: str) -> Callable[[str], str]:
     return parse
 
 
+def _text(form: str, valid: str) -> Callable[[str], str]:
+    """Return a parser of texts of a form, a regular expression."""
+
+    def parse(text: str) -> str:
+        if not re.fullmatch(form, text):
+            raise ValueError(f"{text!r} is not {valid}")
+        return text
+
+    return parse
+
+
+# distribution/reference regexp.go: host and port, path, tag, digest.
+_PATH_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_HOST = r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?"
+_IMAGE = _text(
+    rf"(?=.{{1,500}}\Z)(?:{_HOST}/)?{_PATH_PART}(?:/{_PATH_PART})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
+    r"(?:@[A-Za-z0-9_+.-]+:[0-9A-Fa-f]{32,})?",
+    "the reference of an image, such as registry.example/team/app:1",
+)
+# A name, an address, or the path of a socket.
+_REDIS = _text(r"[0-9A-Za-z_/:.\[][0-9A-Za-z._:/\[\]-]{0,252}", "a host, such as redis.internal")
+_LINE = _text(r"[^\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]+", "one line of text")
+
 _PORT = whole_number(1, 65535)
 _COUNT = whole_number(0, 2**31 - 1)
 
 OPTIONS = (
     Option("kind", "what is deployed", "KIND", choices=("sync", "proxy", "generic")),
-    Option("name", "name of the container (default: split-sync, split-proxy, the image)", "NAME"),
-    Option("image", "the image to run", "IMAGE"),
+    Option("name", "name of the container (default: split-sync, split-proxy, the image)", "NAME",
+           parse=_LINE),
+    Option("image", "the image to run", "IMAGE", parse=_IMAGE),
     Option("port", "port that answers the health check (default: 3010)", "PORT", parse=_PORT),
     Option("path", "path to ask for (default: /health/application)", "PATH",
            parse=_input("path", "it begins with / and holds no blanks")),
@@ -89,10 +120,11 @@ OPTIONS = (
     Option("inline", "the check as one argument of bash, for images without our script"),
     Option("log-failures", "unhealthy lines go to the container's log too"),
     Option("apikey-secret", "where the API key is: an ARN on ECS, SECRET:KEY on Kubernetes, a file "
-           "for Compose", "REF", WHOLE),
-    Option("secret", "another secret variable, in the same way", "NAME=REF", WHOLE, many=True),
+           "for Compose", "REF", WHOLE, parse=_LINE),
+    Option("secret", "another secret variable, in the same way", "NAME=REF", WHOLE, many=True,
+           parse=_LINE),
     Option("env", "a plain variable", "NAME=VALUE", WHOLE, many=True),
-    Option("redis-host", "Redis of split-sync", "HOST", WHOLE),
+    Option("redis-host", "Redis of split-sync", "HOST", WHOLE, parse=_REDIS),
     Option("traffic-port", "port for clients (default: 3000 for the proxy, --port for generic)",
            "PORT", WHOLE, parse=_PORT),
     Option("expose-admin", "let others reach the admin port: its stop endpoint needs no password",
@@ -112,8 +144,9 @@ OPTIONS = (
     Option("tmp-volume", "the image declares VOLUME /tmp: use a task volume on Fargate", "", ECS),
     Option("ecs-exec", "allow `aws ecs execute-command`", "", ECS),
     Option("app-image", "image of an application that waits until it is healthy", "IMAGE",
-           ECS | {"compose"}),
-    Option("app-name", "name of that application (default: app)", "NAME", ECS | {"compose"}),
+           ECS | {"compose"}, parse=_IMAGE),
+    Option("app-name", "name of that application (default: app)", "NAME", ECS | {"compose"},
+           parse=_LINE),
     Option("namespace", "namespace", "NAME", frozenset({"kubernetes"})),
     Option("replicas", "how many (default: 1)", "N", frozenset({"kubernetes", "helm"}),
            parse=_COUNT),
@@ -139,16 +172,20 @@ def parse_values(given: Mapping[str, Value], problems: list[str]) -> dict[str, o
     """Turn texts into values; what is wrong goes to *problems* by the option's name."""
     values: dict[str, object] = {}
     for name, value in given.items():
-        row = BY_NAME[name]
-        if not isinstance(value, str):
-            values[name] = value
-        elif row.choices and value not in row.choices:
-            problems.append(f"--{name}: {value!r} is none of {', '.join(row.choices)}")
-        elif not value:
-            problems.append(f"--{name}: the value is empty")
-        else:
-            try:
-                values[name] = row.parse(value)
-            except ValueError as error:
-                problems.append(f"--{name}: {error}")
+        try:
+            values[name] = _parse(BY_NAME[name], value)
+        except ValueError as error:
+            problems.append(f"--{name}: {error}")
     return values
+
+
+def _parse(row: Option, value: Value) -> object:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, tuple):
+        return tuple(map(row.parse, value))
+    if row.choices and value not in row.choices:
+        raise ValueError(f"{value!r} is none of {', '.join(row.choices)}")
+    if not value:
+        raise ValueError("the value is empty")
+    return row.parse(value)

@@ -11,12 +11,15 @@ workloads:
       helm: false     # not this one
 """
 
+import re
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.error import YAMLError
 
@@ -27,6 +30,15 @@ from probe.manifests.options import Value
 from probe.manifests.spec import SpecError
 
 Given = dict[str, Value]
+_FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
+
+
+class _Texts(SafeConstructor):
+    """Numbers and dates stay as they are written: 1.10 is not 1.1, nor 010 another number."""
+
+
+for _tag in ("int", "float", "timestamp"):
+    _Texts.add_constructor(f"tag:yaml.org,2002:{_tag}", SafeConstructor.construct_yaml_str)
 
 
 class Job(NamedTuple):
@@ -61,12 +73,16 @@ def read_spec(text: str) -> list[Job]:
 
 def _load(text: str) -> dict[str, Any]:
     try:
-        document = YAML(typ="safe", pure=True).load(text)
+        yaml = YAML(typ="safe", pure=True)
+        yaml.Constructor = _Texts
+        document = yaml.load(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise SpecError([f"line {line}: {error.problem}"]) from None
     except YAMLError as error:
         raise SpecError([str(error)]) from None
+    except RecursionError:
+        raise SpecError(["nested too deeply for a spec file"]) from None
     if not isinstance(document, dict):
         raise SpecError(["not a mapping with defaults and workloads"])
     return document
@@ -77,6 +93,8 @@ def _jobs(name: str, body: object, defaults: Given, problems: list[str]) -> Iter
     if not isinstance(body, dict):
         problems.append(f"{place}: not a mapping of options")
         return
+    if not _FOLDER.fullmatch(name):
+        problems.append(f"{place}: a name of letters, digits, dots, _ and -, for it names a folder")
     rest = {key: value for key, value in body.items() if key != "targets"}
     common = {"name": name} | defaults | _options(rest, place, EVERY, problems)
     targets = body.get("targets") or {}
@@ -123,10 +141,16 @@ def _value(value: object, *, flag: bool, many: bool) -> Value | None:
     if flag:
         return value if isinstance(value, bool) else None
     if many and isinstance(value, Mapping):
-        return tuple(f"{name}={_text(item)}" for name, item in value.items())
+        return _texts(value.values(), [f"{name}=" for name in value])
     if many:
-        return tuple(map(_text, value)) if isinstance(value, list) else None
-    return None if value is None or isinstance(value, dict | list) else _text(value)
+        return _texts(value, [""] * len(value)) if isinstance(value, list) else None
+    return _text(value) if isinstance(value, str | bool) else None
+
+
+def _texts(values: Collection[object], prefixes: list[str]) -> Value | None:
+    if not all(isinstance(value, str | bool) for value in values):
+        return None
+    return tuple(prefix + _text(value) for prefix, value in zip(prefixes, values, strict=True))
 
 
 def _text(value: object) -> str:

@@ -110,10 +110,13 @@ def plan_for(target: Target, given: Mapping[str, Value], script: Script) -> tupl
         problems.append("--image: needed: the image to run")
     described = workload(values, target.units, problems)
     health = health_spec(values, target.platform, problems)
+    if "app-name" in values and "app-image" not in given:
+        problems.append("--app-name: there is no application without --app-image")
     options = _options(target, values, described)
     plan = Plan(described, health, script.text, script.inline)
-    if not problems and not bare:
-        problems += target.format.problems(plan, options)
+    if not problems:
+        check = ecs.check_problems if bare else target.format.problems
+        problems += check(plan, options)
     if problems:
         raise SpecError(problems)
     return plan, options

@@ -4,9 +4,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import replace
+from fractions import Fraction
 from typing import NamedTuple
 
 from probe.platforms.durations import Seconds
+from probe.platforms.durations import plain
 from probe.platforms.rows import TIMING_NAMES
 from probe.platforms.rows import Field
 from probe.platforms.rows import Platform
@@ -85,30 +87,45 @@ def fit(given: Given, platform: Platform) -> Timings:
     """
     timings = _complete(given, platform)
     if refusals := refuse(timings, platform):
-        raise TimingsError(refusals)
+        raise TimingsError([_as_given(refusal, given) for refusal in refusals])
     return timings
 
 
+def _as_given(refusal: Refusal, given: Given) -> Refusal:
+    """Return a refusal by the name that the user wrote: start_within is a start_period too."""
+    is_within = refusal.name == "start_period" and given.start_within is not None
+    return refusal._replace(name="start_within") if is_within else refusal
+
+
 def refuse(timings: Timings, platform: Platform) -> list[Refusal]:
-    """Return what does not fit the platform's limits, or else what does not fit together."""
-    named = [(name, field, getattr(timings, name)) for name, field in platform.fields.items()]
-    outside = [
-        Refusal(name, value, _limits(field, platform), field.source, _nearest(value, field))
-        for name, field, value in named
-        if _nearest(value, field) != value
+    """Return what does not fit the platform's limits or the others.
+
+    The nearest values fit together: with all of them nothing is refused any more.
+    """
+    nearest = _fitting(timings, platform)
+    return [
+        Refusal(name, value, _why(name, value, nearest, platform), field.source, nearest[name])
+        for name, field in platform.fields.items()
+        if nearest[name] != (value := getattr(timings, name))
     ]
-    if not outside and timings.timeout > timings.interval:
-        outside.append(_stretched(timings, platform))
-    return outside
 
 
-def _stretched(timings: Timings, platform: Platform) -> Refusal:
-    shortest, source = platform.timeout.minimum, platform.timeout.source
-    if timings.interval < shortest:
-        why = f"it is below the shortest timeout of {platform.title}, {shortest} s"
-        return Refusal("interval", timings.interval, why, source, shortest)
-    why = f"it is above the interval of {timings.interval} s, which it would stretch"
-    return Refusal("timeout", timings.timeout, why, source, timings.interval)
+def _fitting(timings: Timings, platform: Platform) -> dict[str, Seconds]:
+    """Return the nearest values within the limits, the timeout not above the interval."""
+    nearest = {name: _nearest(getattr(timings, name), f) for name, f in platform.fields.items()}
+    nearest["interval"] = max(nearest["interval"], platform.timeout.minimum)
+    nearest["timeout"] = min(nearest["timeout"], nearest["interval"])
+    return nearest
+
+
+def _why(name: str, value: Seconds, nearest: dict[str, Seconds], platform: Platform) -> str:
+    field = platform.fields[name]
+    if _nearest(value, field) != value:
+        return _limits(field, platform)
+    if name == "interval":
+        shortest = platform.timeout.minimum
+        return f"it is below the shortest timeout of {platform.title}, {shortest} s"
+    return f"it is above the interval of {nearest['interval']} s, which it would stretch"
 
 
 def detection(timings: Timings, platform: Platform) -> Seconds:
@@ -128,13 +145,14 @@ def startup(timings: Timings) -> Seconds:
 
 
 def _complete(given: Given, platform: Platform) -> Timings:
-    timings = _plainly(given, platform)
     if given.detect_within is not None:
-        timings = _detecting(given.detect_within, given, platform)
-    for start in (given.start_period, given.start_within):
-        if start is not None:
-            timings = replace(timings, start_period=start)
-    return timings
+        return _detecting(given.detect_within, given, platform)
+    return replace(_plainly(given, platform), start_period=_start(given))
+
+
+def _start(given: Given) -> Seconds:
+    starts = (given.start_within, given.start_period, Timings().start_period)
+    return next(start for start in starts if start is not None)
 
 
 def _plainly(given: Given, platform: Platform) -> Timings:
@@ -163,7 +181,7 @@ def _detecting(seconds: Seconds, given: Given, platform: Platform) -> Timings:
     shortest = candidates[-1]
     if refusals := refuse(shortest, platform):
         raise TimingsError(refusals)
-    nearest = detection(shortest, platform)
+    nearest = plain(Fraction(math.ceil(detection(shortest, platform) * 1000), 1000))
     why = f"{platform.title} takes {nearest} s at worst with {_say(shortest)}"
     raise TimingsError([Refusal("detect_within", seconds, why, platform.interval.source, nearest)])
 
@@ -179,7 +197,7 @@ def _candidates(seconds: Seconds, given: Given, platform: Platform) -> Iterator[
             interval = given.interval
             if interval is None:
                 interval = _interval_for(seconds, retries, timeout, platform)
-            yield Timings(interval, timeout, retries)
+            yield Timings(interval, timeout, retries, _start(given))
 
 
 def _interval_for(seconds: Seconds, retries: int, timeout: Seconds, platform: Platform) -> int:
@@ -189,7 +207,8 @@ def _interval_for(seconds: Seconds, retries: int, timeout: Seconds, platform: Pl
     else:
         longest = (seconds - platform.report_lag) / max(retries, 1) - timeout
     shortest = max(_SHORTEST_INTERVAL, math.ceil(timeout))
-    return max(shortest, min(math.floor(longest), _LONGEST_INTERVAL))
+    chosen = max(shortest, min(math.floor(longest), _LONGEST_INTERVAL))
+    return int(_nearest(chosen, platform.interval))
 
 
 def _say(timings: Timings) -> str:

@@ -1,6 +1,8 @@
 """`probe generate` as a user calls it."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,16 @@ REFUSED = [
     pytest.param(["--interval", "soon"], ["--interval: 'soon' is not a time"], id="word"),
     pytest.param(["--launch", "lambda"], ["--launch: 'lambda' is none of"], id="choice"),
     pytest.param(["--image", ""], ["--image: the value is empty"], id="empty"),
+    pytest.param(["--image", "a b"], ["--image: 'a b' is not the reference"], id="blank"),
+    pytest.param(["--image", "a\n b"], ["--image: 'a\\n b' is not"], id="line-end"),
+    pytest.param(["--env", "A=\udce9"], ["--env: 'A=\\udce9' is not UTF-8"], id="no-utf-8"),
+    pytest.param(["--redis-host", "$HOST"], ["--redis-host: '$HOST' is not a host"], id="no-host"),
+    pytest.param(["--app-name", "x"], ["--app-name: there is no", "--app-image"], id="no-app"),
+    pytest.param(["--env", "A=" + "x" * 65536], ["--env", "65536", "quotas"], id="too-long"),
+    pytest.param(["--start-within", "301"], ["--start-within 301", "fits: 300"], id="within"),
+    pytest.param(["--healthcheck-only", "--env", "SPLIT_SYNC_ADMIN_TLS_ENABLED=1"], ["TLS"],
+                 id="tls-only"),
+    pytest.param(["-o", ""], ["--output: the value is empty"], id="no-output"),
     pytest.param(["--cpu", "300"], ["300"], id="fargate-size"),
     pytest.param(["--env", "SPLIT_SYNC_ADMIN_TLS_ENABLED=true"], ["TLS"], id="tls"),
     pytest.param(["--apikey-secret", "abc"], ["abc", "ARN"], id="plain-key"),
@@ -81,6 +93,28 @@ def test_nothing_is_written_where_something_is_wrong(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "spec.yaml: " in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_every_fault_of_a_spec_file(tmp_path: Path) -> None:
+    """Faults of all workloads and targets come at once, and no notes among them."""
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("workloads: {a: {image: 'a:1', retries: 0}, b: {image: 'b:1', user: 0}}")
+    done = probe("generate", "all", "--spec", str(spec), "-o", str(tmp_path / "out"))
+
+    assert (done.returncode, done.stdout) == (2, "")
+    lines = done.stderr.splitlines()
+    assert all(line.startswith(f"probe: {spec}: ") for line in lines)
+    assert sum("--retries 0" in line for line in lines) == len(WHAT)
+    assert any(": b: compose: --user: 0 is root" in line for line in lines)
+
+
+def test_full_disk() -> None:
+    """What cannot be written to stdout is told in a line."""
+    command = f"{sys.executable} -m probe generate dockerfile > /dev/full"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        2, "probe: stdout: cannot write: no space left on device\n"
+    )  # fmt: skip
 
 
 def test_examples_are_up_to_date(tmp_path: Path) -> None:

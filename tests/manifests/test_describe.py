@@ -74,7 +74,16 @@ def test_fields(values: dict[str, Any], field: str, expected: object) -> None:
         ({"env": ("DB_PASSWORD=x",)}, "looks like a secret"),
         ({"env": ("A",)}, "'A' is not NAME=VALUE"),
         ({"env": ("A=1", "A=2")}, "A is given twice"),
-        ({"env": ("A=1",), "secret": ("A=r",)}, "--secret: A stands in --env too"),
+        ({"env": ("A=1",), "secret": ("A=r",)}, "--secret: A is a plain variable too"),
+        ({"redis_host": "r", "env": ("SPLIT_SYNC_REDIS_HOST=s",)}, "contradicts SPLIT_SYNC_REDIS"),
+        ({"redis_host": "r", "secret": ("SPLIT_SYNC_REDIS_HOST=x",)}, "is a plain variable too"),
+        ({"apikey_secret": "r", "secret": ("SPLIT_SYNC_APIKEY=s",)}, "contradicts --secret"),
+        ({"secret": ("SPLIT_SYNC_ADMIN_HOST=r",)}, "--env SPLIT_SYNC_ADMIN_HOST=VALUE"),
+        ({"secret": ("SPLIT_SYNC_ADMIN_TLS_ENABLED=r",)}, "is no secret: the check must know it"),
+        ({"secret": ("SPLIT_SYNC_API_KEY=r",)}, "is no setting of split-sync; SPLIT_SYNC_APIKEY?"),
+        ({"secret": ("SPLIT_PROXY_APIKEY=r",)}, "does not belong to --kind sync"),
+        ({"secret": ("HEALTHCHECK_PORT=r",)}, "follows from the options"),
+        ({"env": ("SPLIT_SYNC_ADMIN_HOST=10.0.0.1",), "expose_admin": True}, "leave it out"),
         ({"kind": "proxy", "redis_host": "r"}, "--redis-host: split-sync alone"),
         ({"kind": "generic"}, "--port: needed with --kind generic"),
         ({"kind": "generic", "port": 80, "apikey_secret": "r"}, "--apikey-secret"),
@@ -92,6 +101,13 @@ def test_faults(values: dict[str, Any], problem: str) -> None:
     assert problem in problems[0]
 
 
+@pytest.mark.parametrize("name", ["TOKENIZERS_PARALLELISM", "DB_PASSWORD_FILE", "SECRETARY"])
+def test_no_secrets(name: str) -> None:
+    """A word that merely begins like one, and the place where a secret lies, stay plain."""
+    found, problems = _workload(env=(f"{name}=x",))
+    assert (found.settings, problems) == ({name: "x"}, [])
+
+
 def test_every_fault_is_told() -> None:
     """All faults of one description come at once."""
     _, problems = _workload(user=0, cpu="much", env=("A",))
@@ -103,6 +119,15 @@ def test_health_spec_tells_each_timing() -> None:
     problems: list[str] = []
     health_spec({"interval": 1, "retries": 11}, ECS, problems)
     assert [problem.split()[0] for problem in problems] == ["--interval", "--retries"]
+
+
+def test_two_starts() -> None:
+    """One budget in two words is taken where both say the same."""
+    problems: list[str] = []
+    health_spec({"start-period": 60, "start-within": 60}, ECS, problems)
+    assert not problems
+    health_spec({"start-period": 60, "start-within": 90}, ECS, problems)
+    assert problems == ["--start-within: contradicts --start-period: leave one of them out"]
 
 
 def test_inline_needs_no_script() -> None:

@@ -30,6 +30,13 @@ def test_left_beats_right() -> None:
     assert "env" not in jobs["dockerfile"]
 
 
+@pytest.mark.parametrize("text", ["1.10", "010", "1e3", "0x1F", "1_000", "2024-01-01", "true"])
+def test_as_written(text: str) -> None:
+    """A value is the text in the file, whatever YAML would make of it."""
+    (job, *_) = read_spec(f"workloads: {{a: {{image: {text}, env: {{X: {text}}}}}}}")
+    assert (job.given["image"], job.given["env"]) == (text, (f"X={text}",))
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -38,11 +45,16 @@ def test_left_beats_right() -> None:
         ("a: 1\na: 2\n", "line 2: found duplicate key"),
         ("workloads: {}", "workloads: needed"),
         ("hosts: 1\nworkloads: {a: {}}", "hosts: unknown"),
+        ("workloads: {../a: {}}", "workloads.../a: a name of letters, digits"),
+        ("workloads: {'': {}}", "workloads.: a name of letters, digits"),
         ("workloads: {a: 1}", "workloads.a: not a mapping"),
         ("workloads: {a: {colour: 1}}", "workloads.a.colour: no such option"),
         ("workloads: {a: {targets: {nomad: {}}}}", "workloads.a.targets.nomad: no target"),
         ("workloads: {a: {targets: {ecs: {namespace: x}}}}", "targets.ecs.namespace: no such"),
-        ("workloads: {a: {inline: 1}}", "workloads.a.inline: 1 is not true or false"),
+        ("workloads: {a: {inline: 1}}", "workloads.a.inline: '1' is not true or false"),
+        ("workloads: {a: {env: {X: null}}}", "workloads.a.env: {'X': None} is not a list or a"),
+        ("workloads: {a: {env: [[x]]}}", "workloads.a.env: [['x']] is not a list or a mapping"),
+        ("workloads: " + "[" * 3000, "nested too deeply"),
         ("workloads: {a: {image: [x]}}", "workloads.a.image: ['x'] is not one IMAGE"),
         ("workloads: {a: {env: x}}", "workloads.a.env: 'x' is not a list or a mapping"),
     ],

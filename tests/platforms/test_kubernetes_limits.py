@@ -176,7 +176,7 @@ def test_valid(handler: Handler, data: st.DataObject) -> None:
 )
 def test_refused(name: str, value: Any) -> None:
     """What the validation refuses, or takes for something else, we refuse by name."""
-    (refusal,) = refuse(replace(Timings(), **{name: value}), KUBERNETES)
+    (refusal,) = refuse(replace(Timings(timeout=1), **{name: value}), KUBERNETES)
     assert refusal.name == name
     nearest: Any = refusal.nearest
     assert not refuse(replace(Timings(timeout=1), **{name: nearest}), KUBERNETES)

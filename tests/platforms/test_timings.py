@@ -79,7 +79,8 @@ def test_edges_refused(
 ) -> None:
     """What is beyond them is refused by name, with the limits, their source and the edge."""
     del whole
-    for value, nearest in ((least - 0.0005, least), (most + 1, most)):
+    fits = max(least, platform.timeout.minimum) if name == "interval" else least
+    for value, nearest in ((least - 0.0005, fits), (most + 1, most)):
         (refusal,) = refuse(_with(platform, name, value), platform)
         field: Field = getattr(platform, name)
         assert (refusal.name, refusal.value, refusal.nearest) == (name, value, nearest)
@@ -113,11 +114,11 @@ def test_nearest_on_ecs(name: str, value: Seconds, nearest: int) -> None:
 
 
 def test_every_refusal_is_told() -> None:
-    """All that is wrong is told at once, a line each, in the order of the options."""
+    """All that is wrong is told at once, a line each; what is said to fit fits together."""
     with pytest.raises(TimingsError) as error:
         fit(Given(interval=1, timeout=90, retries=11, start_period=999), ECS)
     assert [refusal.name for refusal in error.value.refusals] == list(TIMING_NAMES)
-    assert [refusal.nearest for refusal in error.value.refusals] == [5, 60, 10, 300]
+    assert [refusal.nearest for refusal in error.value.refusals] == [5, 5, 10, 300]
     assert len(str(error.value).splitlines()) == 4
 
 
@@ -273,7 +274,11 @@ def test_fit(platform: Platform, given_: Given) -> None:
     """What comes out fits, is as it was given and finds a fault in time; the rest is refused."""
     found = _fitted(given_, platform)
     if isinstance(found, list):
-        assert {refusal.name for refusal in found} <= {*TIMING_NAMES, "detect_within"}
+        assert {refusal.name for refusal in found} <= {
+            *TIMING_NAMES,
+            "detect_within",
+            "start_within",
+        }
         return
     assert _inside(given_, platform)
     assert not refuse(found, platform)
@@ -281,6 +286,21 @@ def test_fit(platform: Platform, given_: Given) -> None:
         assert getattr(given_, name) in {None, getattr(found, name)}
     if given_.detect_within is not None:
         assert detection(found, platform) <= given_.detect_within
+
+
+@pytest.mark.parametrize("name", ["start_period", "start_within"])
+def test_start_by_its_name(name: str) -> None:
+    """The budget of a start is refused by the name that was given."""
+    with pytest.raises(TimingsError) as error:
+        fit(Given(**{name: 301}), ECS)
+    assert [refusal.name for refusal in error.value.refusals] == [name]
+
+
+def test_chosen_interval_is_never_refused() -> None:
+    """Where an interval is chosen, the timeout that it was chosen for is what does not fit."""
+    with pytest.raises(TimingsError) as error:
+        fit(Given(timeout=400, detect_within=100), ECS)
+    assert [(r.name, r.nearest) for r in error.value.refusals] == [("timeout", 60)]
 
 
 @EVERY
