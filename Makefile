@@ -56,6 +56,7 @@ bench: .venv/dev ## measure against the peers, side by side (needs curl, wget, b
 .PHONY: generate
 generate: .venv/package ## write again what is generated from code
 	$(BIN)/python -m tests.generate
+	$(BIN)/python -m tests.generate_shell
 
 .PHONY: setup-ci
 setup-ci: ## install the real components from Debian's packages (root)
