@@ -133,7 +133,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
 
 def _read(target: Target, made: Made) -> tuple[Workload, HealthSpec]:
     module: Any = target.format
-    parse = _PARSERS.get(target.name, _yaml)
+    parse: Callable[[Any], Any] = _PARSERS.get(target.name, _yaml)
     found: tuple[Workload, HealthSpec] = module.read(parse(made.content))
     return found
 
