@@ -17,8 +17,8 @@ from probe.manifests.wiring.tree import child
 from probe.manifests.wiring.tree import descend
 from probe.manifests.wiring.tree import items
 from probe.manifests.wiring.tree import mapping
-from probe.manifests.wiring.tree import resolved
 from probe.manifests.wiring.tree import text_of
+from probe.manifests.wiring.tree import variables_of
 from probe.platforms.durations import Seconds
 from probe.platforms.rows import ECS
 from probe.platforms.rows import TIMING_NAMES
@@ -73,19 +73,8 @@ def sites(documents: list[Any]) -> Iterator[Site]:
 
 
 def _site(document: int, path: Path, node: Mapping) -> Site:
-    variables = {
-        text_of(child(pair, "name")): text_of(child(pair, "value"))
-        for _, pair in items(resolved(child(node, "environment")), (*path, "environment"))
-        if isinstance(pair, Mapping)
-    }
-    return Site(
-        document,
-        path,
-        node,
-        text_of(child(node, "name")),
-        text_of(child(node, "image")),
-        variables,
-    )
+    name, image = text_of(child(node, "name")), text_of(child(node, "image"))
+    return Site(document, path, node, name, image, variables_of(node, path, "environment"))
 
 
 def for_register(documents: list[Any]) -> list[Change]:

@@ -47,6 +47,7 @@ from probe.manifests.wiring.tree import mapping
 from probe.manifests.wiring.tree import resolved
 from probe.manifests.wiring.tree import text_of
 from probe.manifests.wiring.tree import title
+from probe.manifests.wiring.tree import variables_of
 from probe.platforms.durations import Seconds
 from probe.platforms.rows import KUBERNETES
 from probe.platforms.timings import Timings
@@ -116,20 +117,9 @@ def _of_object(node: Mapping, path: Path, document: int) -> Iterator[Site]:
 
 
 def _site(node: Mapping, path: Path, document: int, group: Path) -> Site:
-    variables = {
-        text_of(child(pair, "name")): text_of(child(pair, "value"))
-        for _, pair in items(resolved(child(node, "env")), (*path, "env"))
-        if isinstance(pair, Mapping)
-    }
-    return Site(
-        document,
-        path,
-        node,
-        text_of(child(node, "name")),
-        text_of(child(node, "image")),
-        variables,
-        (document, *group),
-    )
+    name, image = text_of(child(node, "name")), text_of(child(node, "image"))
+    variables = variables_of(node, path, "env")
+    return Site(document, path, node, name, image, variables, (document, *group))
 
 
 def look(site: Site) -> Probes:

@@ -180,6 +180,15 @@ def append_to(document: int, parent: Mapping, path: Path, key: str, value: Any) 
     return Change(document, path, key, [value])
 
 
+def variables_of(container: Mapping, path: Path, key: str) -> dict[str, str]:
+    """Return a container's variables, where they are a list of names and values."""
+    return {
+        text_of(child(pair, "name")): text_of(child(pair, "value"))
+        for _, pair in items(resolved(child(container, key)), (*path, key))
+        if isinstance(pair, Mapping)
+    }
+
+
 def rewrite(text: str, changes: list[Change], parse: Parse) -> str:
     """Make changes one after another, each in the text that the one before it left."""
     for change in changes:
