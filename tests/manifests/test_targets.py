@@ -1,5 +1,6 @@
 """From the options' texts to documents: the valid read back, the others are refused by name."""
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -124,6 +125,8 @@ def _yaml(text: str) -> Any:
 
 
 _PARSERS: dict[str, Callable[[Any], Any]] = {
+    "ecs": json.loads,
+    "terraform": json.loads,
     "kubernetes": lambda text: list(YAML(typ="safe", pure=True).load_all(text)),
     "kustomize": dict,
     "helm": dict,
