@@ -33,13 +33,16 @@ def decode(data: bytes, name: str) -> str:
 
 
 def write_files(texts: Mapping[Path, str]) -> None:
-    """Write files, each atomically, with the folders they need. Raises UsageError."""
-    for path, text in texts.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"{path}: cannot make its folder: {_cause(error)}") from error
-        write_text(path, text)
+    """Write files with the folders they need; where one cannot be written, none is.
+
+    See `write_text`. Raises UsageError.
+    """
+    with contextlib.ExitStack() as prepared:
+        for path in texts:
+            prepared.callback(_remove_empty, _make_folders(path))
+        ready = [(path, prepared.enter_context(_prepared(path, texts[path]))) for path in texts]
+        for path, temporary in ready:
+            _move(temporary, path)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -49,15 +52,52 @@ def write_text(path: Path, text: str) -> None:
     written. Raises UsageError where that cannot be: no write bits, a second hard link (which would
     go on showing the old text), a folder or file system that takes no file.
     """
-    target = Path(os.path.realpath(path))
+    with _prepared(path, text) as temporary:
+        _move(temporary, path)
+
+
+def _target(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+@contextlib.contextmanager
+def _told(path: Path, what: str = "write") -> Iterator[None]:
+    """Tell an error of the system with the file that it is about."""
     try:
-        before = _existing(target, path)
-        with _written(target, text.encode()) as temporary:
-            _dress(temporary, target, before)
-            os.replace(temporary, target)  # noqa: PTH105 # tests interrupt it here
-        _sync_folder(target.parent)
+        yield
     except OSError as error:
-        raise UsageError(f"{path}: cannot write: {_cause(error)}") from error
+        raise UsageError(f"{path}: cannot {what}: {_cause(error)}") from error
+
+
+@contextlib.contextmanager
+def _prepared(path: Path, text: str) -> Iterator[str]:
+    """Give a file beside the one to write that is like it but for the text."""
+    target = _target(path)
+    with _told(path), _written(target, text.encode()) as temporary:
+        _dress(temporary, target, _existing(target, path))
+        yield temporary
+
+
+def _move(temporary: str, path: Path) -> None:
+    target = _target(path)
+    with _told(path):
+        os.replace(temporary, target)  # noqa: PTH105 # tests interrupt it here
+        _sync_folder(target.parent)
+
+
+def _make_folders(path: Path) -> list[Path]:
+    """Make the folders that a file needs and return those that were not there, inner ones first."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    with _told(path, "make its folder"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove folders again that nothing came into."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _existing(target: Path, path: Path) -> os.stat_result | None:

@@ -81,6 +81,15 @@ def test_new_file(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "a" / "b.yaml").stat().st_mode) == 0o640
 
 
+def test_all_files_or_none(tmp_path: Path) -> None:
+    """Where one file cannot be written the others are not, and no folder or temporary stays."""
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    with pytest.raises(UsageError, match="blocked: cannot write: it is not a file"):
+        write_files({tmp_path / "new" / "a.yaml": NEW, blocked: NEW})
+    assert list(tmp_path.iterdir()) == [blocked]
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(143), OSError(28, "No space")])
 def test_interrupted(file: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     """Whatever ends it before the last step, the old file stands, and nothing beside it."""
