@@ -244,4 +244,6 @@ def set_healthcheck(text: str, stage: Stage, lines: str) -> Edit:
     last = stage.instructions[-1]
     if last.dangling:
         raise WireError("the last instruction does not end: nothing can stand behind it", last.line)
-    return Edit(last.end, last.end, ends + added)
+    # hadolint up to 2.15 cannot read an instruction right behind a here-document.
+    gap = ends if _here_words(last.name, last.body) else ""
+    return Edit(last.end, last.end, ends + gap + added)

@@ -92,12 +92,12 @@ _HCL = re.compile(
     r"|(terraform|locals)[ \t]*\{)"
 )
 _HELM = re.compile(
-    r"\{\{-?[^}\n]*(\.(Values|Release|Chart|Capabilities|Files|Template)\b|\b(include|define|toYaml"
+    r"\{\{-?(?!resolve:)[^}\n]*(\.(Values|Release|Chart|Capabilities|Files|Template)\b|\b(include|define|toYaml"
     r"|template|tpl)\b)"
 )
 _TEMPLATE = re.compile(r"\{\{|\{%|<%|\{#")
 _JINJA = re.compile(r"(?m)^[ \t]*\{%")
-_KUBERNETES_TEXT = re.compile(r"(?m)^kind:|containers:")
+_BLOCK_SCALAR = re.compile(r"(?:[&!]\S*\s+)*[|>]")
 
 
 def recognise(text: str, name: str) -> Recognised:
@@ -140,16 +140,43 @@ def _is_dockerfile(text: str) -> bool:
 
 
 def _templates(text: str, name: str) -> None:
-    helm = next((m for m in _HELM.finditer(text) if not _in_comment(text, m.start())), None)
+    helm = _outside(text, _HELM)
     if helm is None and re.search(r"(^|[\\/])templates[\\/]", name):
         helm = re.search(r"\{\{", text)
     if helm is not None:
         what = _cannot("a template of a Helm chart")
         raise NotWiredError(what, _line(text, helm.start()), _fragment_of(text))
-    if found := _JINJA.search(text):
+    if found := _outside(text, _JINJA):
         raise NotWiredError(
             _cannot("a template with control flow"), _line(text, found.start()), _fragment_of(text)
         )
+
+
+def _outside(text: str, pattern: re.Pattern[str]) -> re.Match[str] | None:
+    """Return the first match that is the file's own: in no comment, in no text that it carries."""
+    matches = [m for m in pattern.finditer(text) if not _in_comment(text, m.start())]
+    carried = _block_scalars(text) if matches else []
+    return next(
+        (m for m in matches if not any(start < m.start() < end for start, end in carried)), None
+    )
+
+
+def _block_scalars(text: str) -> list[tuple[int, int]]:
+    """Return where texts behind `|` and `>` stand, as in a ConfigMap; none where it is no YAML."""
+    try:
+        nodes = [document.node for document in parse_yaml(text)]
+    except WireError:
+        return []
+    spans = []
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, Mapping):
+            nodes += [entry.value for entry in node.entries]
+        elif isinstance(node, Sequence):
+            nodes += node.items
+        elif isinstance(node, Scalar) and _BLOCK_SCALAR.match(text, node.start):
+            spans.append((node.start, node.end))
+    return spans
 
 
 def _in_comment(text: str, position: int) -> bool:

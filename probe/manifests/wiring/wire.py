@@ -33,6 +33,7 @@ from probe.manifests.wiring.tree import Change
 from probe.manifests.wiring.tree import Site
 from probe.manifests.wiring.tree import ThroughAliasError
 from probe.manifests.wiring.tree import rewrite
+from probe.manifests.wiring.yaml_nodes import NoAnchorError
 
 
 class _Part(NamedTuple):
@@ -122,6 +123,10 @@ def _edited(text: str, found: Recognised, changes: list[Change]) -> str:
         verify_rest(text, after, found.parse, changes, line)
     except ThroughAliasError:
         raise
+    except NoAnchorError as error:
+        raise ThroughAliasError(
+            f"what is to be replaced holds the anchor &{error.name}, which others name", line
+        ) from error
     except WireError as error:  # its line would be one of a text that nobody has
         raise WireError(f"cannot be edited there: {error.message}", line) from error
     return after

@@ -28,6 +28,14 @@ _CORE = "tag:yaml.org,2002:"
 _MAX_SHOWN = 1_000_000
 
 
+class NoAnchorError(WireError):
+    """An alias without the anchor that it names."""
+
+    def __init__(self, name: str, line: int) -> None:
+        super().__init__(f"*{name} has no anchor before it", line)
+        self.name = name
+
+
 def parse_yaml(text: str) -> list[Document]:
     """Return the documents. Raises WireError for what is no YAML, and for a key given twice."""
     if not text.strip("\ufeff \t\r\n"):
@@ -90,7 +98,7 @@ class _Composer:
     def _alias(self, event: Any, start: int, line: int) -> Alias:
         target = self.anchors.get(event.anchor)
         if target is None:
-            raise WireError(f"*{event.anchor} has no anchor before it", line)
+            raise NoAnchorError(event.anchor, line)
         size = _measure(target, self.sizes)
         self.shown += size.values
         self._must_fit(size.levels, line)
@@ -104,7 +112,7 @@ class _Composer:
 
     def _scalar(self, event: Any, start: int, line: int) -> Scalar:
         tag = _own_tag(event)
-        value = event.value if tag or not event.implicit[0] else self._resolve(event)
+        value = event.value if tag else self._resolve(event)
         if event.style == ">":  # the parser marks with a bell where it folded
             value = value.replace("\a", "")
         end = event.end_mark.index
@@ -121,7 +129,9 @@ class _Composer:
         return start + len(text.rstrip())
 
     def _resolve(self, event: Any) -> Any:
-        tag = str(self.resolver.resolve(ScalarNode, event.value, (True, False)))
+        tag = "" if event.tag is None else str(event.tag)  # !!int "5" is a number
+        if not tag and event.implicit[0]:
+            tag = str(self.resolver.resolve(ScalarNode, event.value, (True, False)))
         return _READERS.get(tag.removeprefix(_CORE), str)(event.value)
 
     def _sequence(self, event: Any, start: int, line: int) -> Sequence:

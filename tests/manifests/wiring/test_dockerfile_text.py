@@ -63,7 +63,7 @@ SET = [
     pytest.param("FROM a\nONBUILD HEALTHCHECK NONE\n",
                  f"FROM a\nONBUILD HEALTHCHECK NONE\n{NEW}\n", id="onbuild"),
     pytest.param("FROM a\nCOPY <<E /x\nHEALTHCHECK NONE\nE\n# end\n",
-                 f"FROM a\nCOPY <<E /x\nHEALTHCHECK NONE\nE\n{NEW}\n# end\n", id="here-document"),
+                 f"FROM a\nCOPY <<E /x\nHEALTHCHECK NONE\nE\n\n{NEW}\n# end\n", id="here-document"),
     pytest.param("# c\nHEALTHCHECK NONE\n", f"# c\n{NEW}\n", id="fragment"),
 ]  # fmt: skip
 
