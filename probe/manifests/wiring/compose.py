@@ -10,6 +10,7 @@ from probe.manifests.wiring.healthcheck import value_of
 from probe.manifests.wiring.nodes import Alias
 from probe.manifests.wiring.nodes import Mapping
 from probe.manifests.wiring.nodes import Node
+from probe.manifests.wiring.nodes import Scalar
 from probe.manifests.wiring.nodes import Sequence
 from probe.manifests.wiring.tree import Site
 from probe.manifests.wiring.tree import child
@@ -71,6 +72,8 @@ def _site(document: int, name: str, node: Node) -> Site:
     if isinstance(node, Alias):
         reason = f"services.{name} is the alias *{node.name}, which serves others too"
         return Site(document, path, node, name, blocked=reason)
+    if isinstance(node, Scalar) and node.value is None:  # another file, or extends, fills it
+        return Site(document, path, node, name, blocked=f"services.{name} is empty")
     service = mapping(node, path)
     image = text_of(value_of(service, "image"))
     return Site(document, path, service, name, image, _variables(value_of(service, "environment")))

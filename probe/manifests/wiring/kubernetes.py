@@ -257,6 +257,8 @@ def by_kubelet(found: Probes, request: Request) -> bool:
 def _handler(found: Probes, request: Request) -> Handler:
     if request.handler is not None:
         return request.handler
+    if request.delivery is not None:  # how our script comes there was asked for
+        return Handler.EXEC
     return Handler.HTTP if found.http and len(found.http) == len(found.ours) else Handler.EXEC
 
 

@@ -95,7 +95,7 @@ _HELM = re.compile(
     r"\{\{-?(?!resolve:)[^}\n]*(\.(Values|Release|Chart|Capabilities|Files|Template)\b|\b(include|define|toYaml"
     r"|template|tpl)\b)"
 )
-_TEMPLATE = re.compile(r"\{\{|\{%|<%|\{#")
+_TEMPLATE = re.compile(r"\{\{|\{%|<%|(?<!\$)\{#")  # ${#x} is a shell's
 _JINJA = re.compile(r"(?m)^[ \t]*\{%")
 _BLOCK_SCALAR = re.compile(r"(?:[&!]\S*\s+)*[|>]")
 
@@ -222,8 +222,9 @@ def _parse(text: str, parse: Callable[[str], list[Any]]) -> list[Any]:
     except NotWiredError:
         raise
     except WireError as error:
-        if found := _TEMPLATE.search(text):
-            line = _line(text, found.start())
+        found = _TEMPLATE.search(text)
+        line = _line(text, found.start()) if found else 0
+        if 0 < line <= error.line:  # what stands below is not what the parser fell over
             raise NotWiredError(_cannot("a template"), line, _fragment_of(text)) from error
         error.line = min(error.line, _line(text, len(text)))  # YAML breaks lines at more than LF
         raise
