@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from probe.manifests.spec import ADMIN_PORT
 from probe.manifests.spec import HEALTH_PATH
 from probe.manifests.spec import Delivery
+from probe.manifests.spec import Handler
 from probe.manifests.spec import HealthSpec
 from probe.manifests.spec import Kind
+from probe.manifests.spec import Plan
 from probe.manifests.spec import Workload
 from probe.platforms.durations import Seconds
+from probe.synchronizer.settings import TRUE
 
 SCRIPT_PATH = "/healthcheck.sh"
 SHELL = ("/bin/bash", "-p")
@@ -107,6 +110,23 @@ def _number(text: str) -> Seconds | None:
     except ValueError:
         return None
     return int(seconds) if seconds.is_integer() else seconds
+
+
+def run_problems(plan: Plan, title: str) -> list[str]:
+    """Return why a platform that runs commands, and nothing else, cannot run the probe."""
+    tls = f"{plan.workload.prefix}ADMIN_TLS_ENABLED"
+    found = []
+    if plan.workload.settings.get(tls) in TRUE:
+        found.append(
+            f"--env {tls}: the shell probe cannot speak TLS; leave it out (the admin port is on "
+            "loopback), or check from a container of its own with `probe check --tls`, or use "
+            "kubernetes with --handler http"
+        )
+    if plan.health.delivery is Delivery.CONFIGMAP:
+        found.append(f"--script configmap: {title} has none; use --inline, or --script image")
+    if plan.health.handler is Handler.HTTP:
+        found.append(f"--handler http: {title} runs commands alone; use --handler exec")
+    return found
 
 
 def to_docker(words: list[str]) -> list[str]:

@@ -12,9 +12,7 @@ from typing import Any
 
 from probe.manifests import command
 from probe.manifests import emit
-from probe.manifests.spec import Delivery
 from probe.manifests.spec import Dependent
-from probe.manifests.spec import Handler
 from probe.manifests.spec import HealthSpec
 from probe.manifests.spec import Kind
 from probe.manifests.spec import Plan
@@ -29,15 +27,12 @@ from probe.platforms.durations import plain
 from probe.platforms.rows import COMPOSE
 from probe.platforms.rows import Field
 from probe.platforms.timings import Timings
-from probe.synchronizer.settings import TRUE
 
 Document = dict[str, Any]
 
 # moby daemon/daemon_unix.go verifyPlatformContainerResources: linuxMinMemory and the CPU quota.
 MIN_MEMORY = 6
 MIN_CPU = Fraction(1, 100)
-# moby daemon/container.go validateHealthCheck: 0, or from here on.
-MIN_START_PERIOD = 0.001
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _SECRETS = "/run/secrets"
@@ -140,27 +135,8 @@ def problems(plan: Plan, options: Options) -> list[str]:
         *_name_problems(plan.workload, options),
         *_size_problems(plan.workload),
         *_secret_problems(plan.workload),
-        *probe_problems(plan, "Compose"),
+        *command.run_problems(plan, "Compose"),
     ]
-
-
-def probe_problems(plan: Plan, title: str) -> list[str]:
-    """Return why the probe cannot run under a Docker Engine, which Compose files and images do."""
-    tls, start = f"{plan.workload.prefix}ADMIN_TLS_ENABLED", plan.health.timings.start_period
-    found = []
-    if plan.workload.settings.get(tls) in TRUE:
-        found.append(
-            f"--env {tls}: the shell probe cannot speak TLS; leave it out (the admin port is on "
-            "loopback), or check from a container of its own with `probe check --tls`, or use "
-            "kubernetes with --handler http"
-        )
-    if plan.health.delivery is Delivery.CONFIGMAP:
-        found.append(f"--script configmap: {title} has none; use --inline, or --script image")
-    if plan.health.handler is Handler.HTTP:
-        found.append(f"--handler http: {title} runs commands alone; use --handler exec")
-    if 0 < start < MIN_START_PERIOD:
-        found.append(f"--start-period {start}: Docker takes 0, or {MIN_START_PERIOD} s and more")
-    return found
 
 
 def _name_problems(workload: Workload, options: Options) -> list[str]:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 from typing import TypeVar
@@ -88,7 +89,7 @@ def health_spec(values: Mapping[str, Any], platform: Platform, problems: list[st
     except TimingsError as error:
         problems += [f"--{refusal}" for refusal in error.refusals]
         return spec
-    return HealthSpec(timings, spec.path, spec.expect, spec.delivery, spec.handler, spec.log)
+    return replace(spec, timings=timings)
 
 
 def _delivery(values: Mapping[str, Any], problems: list[str]) -> Delivery:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import cast
 
 from probe.manifests import command
-from probe.manifests.compose import probe_problems
 from probe.manifests.spec import Delivery
 from probe.manifests.spec import HealthSpec
 from probe.manifests.spec import Kind
@@ -81,7 +80,7 @@ def _flags(timings: Timings) -> str:
 def problems(plan: Plan, options: Options) -> list[str]:
     """Return why it cannot stand in a Dockerfile; nothing where it can."""
     del options
-    found = probe_problems(plan, "a Dockerfile")
+    found = command.run_problems(plan, "a Dockerfile")
     if re.search(r"[\s$#\\]", plan.workload.image):
         found.insert(
             0, f"--image {plan.workload.image!r}: no blanks, $, # or \\ in an image's name"

@@ -13,9 +13,7 @@ from typing import Any
 
 from probe.manifests import command
 from probe.manifests import emit
-from probe.manifests.spec import Delivery
 from probe.manifests.spec import Dependent
-from probe.manifests.spec import Handler
 from probe.manifests.spec import HealthSpec
 from probe.manifests.spec import Kind
 from probe.manifests.spec import Plan
@@ -30,7 +28,6 @@ from probe.platforms.rows import ECS
 from probe.platforms.timings import Timings
 from probe.platforms.timings import startup
 from probe.synchronizer.settings import SECRET
-from probe.synchronizer.settings import TRUE
 
 Document = dict[str, Any]
 
@@ -268,7 +265,7 @@ def problems(plan: Plan, options: Options) -> list[str]:
         *_name_problems(plan.workload, options),
         *_size_problems(plan.workload, options),
         *_secret_problems(plan.workload),
-        *check_problems(plan, options),
+        *command.run_problems(plan, "ECS"),
         *_length_problems(plan, options),
     ]
 
@@ -371,24 +368,6 @@ def _length_problems(plan: Plan, options: Options) -> list[str]:
         return []
     limit = f"ECS takes up to {MAX_LENGTH} ({_QUOTAS})"
     return [f"--env: the task definition has {length} bytes, {limit}; keep long values elsewhere"]
-
-
-def check_problems(plan: Plan, options: Options) -> list[str]:
-    """Return why the check cannot be run, however the container comes about."""
-    del options
-    found = []
-    tls = f"{plan.workload.prefix}ADMIN_TLS_ENABLED"
-    if plan.workload.settings.get(tls) in TRUE:
-        found.append(
-            f"--env {tls}: the shell probe cannot speak TLS; leave it out (the admin port is on "
-            "loopback), or check from a container of its own with `probe check --tls`, or use "
-            "Kubernetes with --handler http"
-        )
-    if plan.health.delivery is Delivery.CONFIGMAP:
-        found.append("--script configmap: ECS has none; use --inline, or --script image")
-    if plan.health.handler is Handler.HTTP:
-        found.append("--handler http: ECS runs commands alone; use --handler exec")
-    return found
 
 
 def notes(plan: Plan, options: Options) -> list[str]:

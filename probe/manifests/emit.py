@@ -13,7 +13,7 @@ from ruamel.yaml.scalarstring import LiteralScalarString
 # is a boolean, 012 a number and 12:30 another.
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./@+-]*(:[A-Za-z0-9_./@+-]+)*")
 # What JSON leaves as it is and YAML takes for a line break or refuses.
-_UNPRINTABLE = re.compile("[\x7f-\xa0\u2028\u2029\ufeff]")
+_UNPRINTABLE = re.compile("[\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff]")
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"})
 _BLOCK = re.compile(r"(?![ \n])[\t\n -~]*[!-~]\n?")
 
@@ -38,9 +38,12 @@ def _comment(text: str) -> str:
 
 def scalar(value: Any) -> str:
     """Return a single value, or a list or mapping in flow style, for one line of YAML."""
-    if isinstance(value, str) and _is_plain(value):
-        return value
-    text = json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) and _is_plain(value) else flow(value)
+
+
+def flow(value: Any, indent: str | None = None) -> str:
+    """Return JSON that is flow style of YAML too; over several lines with an *indent*."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

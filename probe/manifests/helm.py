@@ -14,6 +14,7 @@ from probe.manifests import chart
 from probe.manifests import emit
 from probe.manifests import kubernetes
 from probe.manifests.kubernetes import Document
+from probe.manifests.kubernetes_probes import PROBES
 from probe.manifests.spec import Delivery
 from probe.manifests.spec import HealthSpec
 from probe.manifests.spec import Plan
@@ -28,7 +29,6 @@ CHART = "Chart.yaml"
 _VERSION = "0.1.0"
 # NetworkPolicy's endPort, which every other port needs, is stable since then.
 _KUBERNETES = ">=1.25.0-0"
-_PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 _HEADER = """\
 env are plain variables, taken as they stand; secrets name a Secret and a key in it.
 service without ports makes no Service. mountScript brings healthcheck.sh into an image that
@@ -99,7 +99,7 @@ def values(plan: Plan, options: Options) -> Document:
         "secrets": kubernetes.secret_references(workload),
         "ports": container.get("ports", []),
         "resources": container["resources"],
-        "probes": {key: container[key] for key in _PROBES if key in container},
+        "probes": {key: container[key] for key in PROBES if key in container},
         "terminationGracePeriodSeconds": pod["terminationGracePeriodSeconds"],
         "progressDeadlineSeconds": deployment["progressDeadlineSeconds"],
         "tmp": {"enabled": workload.needs_tmp, "sizeLimit": f"{options.tmp_size}Mi"},

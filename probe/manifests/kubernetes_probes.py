@@ -16,6 +16,9 @@ from probe.synchronizer.settings import TRUE
 
 Probe = dict[str, Any]
 
+PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
+"""The container's keys, in the order in which the probes begin to count."""
+
 PORT_NAME = "healthcheck"
 """The container port that the kubelet asks; its name tells our httpGet from another's."""
 

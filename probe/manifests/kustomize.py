@@ -22,6 +22,7 @@ from probe.manifests.kubernetes import read_variables
 from probe.manifests.kubernetes import script_mount
 from probe.manifests.kubernetes import script_volume
 from probe.manifests.kubernetes_probes import PORT_NAME
+from probe.manifests.kubernetes_probes import PROBES
 from probe.manifests.kubernetes_probes import Probe
 from probe.manifests.kubernetes_probes import probes
 from probe.manifests.kubernetes_probes import read_call
@@ -42,7 +43,6 @@ Files = dict[str, str]
 
 KUSTOMIZATION = "kustomization.yaml"
 PATCH = "probes.yaml"
-_PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def _container(plan: Plan) -> Document:
     return {
         "name": plan.workload.name,
         **({"env": variables} if variables else {}),
-        **{key: _replacing(made.get(key), plan) for key in _PROBES},
+        **{key: _replacing(made.get(key), plan) for key in PROBES},
         **({"volumeMounts": mounts} if mounts else {}),
     }
 

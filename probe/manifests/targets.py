@@ -15,6 +15,7 @@ from probe.manifests import helm
 from probe.manifests import kubernetes
 from probe.manifests import kustomize
 from probe.manifests import terraform
+from probe.manifests.command import run_problems
 from probe.manifests.describe import Units
 from probe.manifests.describe import health_spec
 from probe.manifests.describe import remarks
@@ -55,10 +56,6 @@ class Target:
     format: Format
     output: str
     units: Units = _OTHER_UNITS
-
-    @property
-    def is_folder(self) -> bool:
-        return self.output.endswith("/")
 
 
 TARGETS = {
@@ -115,8 +112,7 @@ def plan_for(target: Target, given: Mapping[str, Value], script: Script) -> tupl
     options = _options(target, values, described)
     plan = Plan(described, health, script.text, script.inline)
     if not problems:
-        check = ecs.check_problems if bare else target.format.problems
-        problems += check(plan, options)
+        problems += run_problems(plan, "ECS") if bare else target.format.problems(plan, options)
     if problems:
         raise SpecError(problems)
     return plan, options

@@ -19,7 +19,6 @@ SIZES_SOURCE = "Amazon ECS API reference, RegisterTaskDefinition"
 # Fargate are 2-120 seconds".
 MIN_TIMEOUT = 2
 MAX_TIMEOUT = 120
-TIMEOUTS_SOURCE = "Amazon ECS API reference, ContainerDefinition"
 
 # AWS Fargate developer guide, "Amazon ECS task definition differences for Fargate"; the API
 # reference says it of privileged and dockerSecurityOptions itself.

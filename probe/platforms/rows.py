@@ -16,6 +16,7 @@ class Field:
 
     `key` is the platform's own name; `default` is what it takes where the key is absent; `step` is
     1 where it takes whole numbers alone, 0 where fractions too; `source` is where that is written.
+    Below `least` there is 0 alone.
     """
 
     key: str
@@ -24,6 +25,7 @@ class Field:
     default: float
     step: int
     source: str
+    least: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ DOCKER = Platform(
     interval=Field("Interval", 0.001, _GO_DURATION, 30, 0, _MOBY),
     timeout=Field("Timeout", 0.001, _GO_DURATION, 30, 0, _MOBY),
     retries=Field("Retries", 1, _INT32, 3, 1, _MOBY),
-    start_period=Field("StartPeriod", 0, _GO_DURATION, 0, 0, _MOBY),
+    start_period=Field("StartPeriod", 0, _GO_DURATION, 0, 0, _MOBY, 0.001),
 )
 
 ECS = Platform(
@@ -94,7 +96,7 @@ COMPOSE = Platform(
     interval=Field("interval", 0.001, _GO_DURATION, 30, 0, _COMPOSE),
     timeout=Field("timeout", 0.001, _GO_DURATION, 30, 0, _COMPOSE),
     retries=Field("retries", 1, _INT32, 3, 1, _COMPOSE),
-    start_period=Field("start_period", 0, _GO_DURATION, 0, 0, _COMPOSE),
+    start_period=Field("start_period", 0, _GO_DURATION, 0, 0, _COMPOSE, 0.001),
 )
 
 # Podman reads Docker's images and Compose's files; its own minimum is a second.
@@ -104,7 +106,7 @@ PODMAN = Platform(
     interval=Field("--health-interval", 0.001, _GO_DURATION, 30, 0, _PODMAN),
     timeout=Field("--health-timeout", 1, _GO_DURATION, 30, 0, _PODMAN),
     retries=Field("--health-retries", 1, _INT32, 3, 1, _PODMAN),
-    start_period=Field("--health-start-period", 0, _GO_DURATION, 0, 0, _PODMAN),
+    start_period=Field("--health-start-period", 0, _GO_DURATION, 0, 0, _PODMAN, 0.001),
 )
 
 PLATFORMS = {row.name: row for row in (DOCKER, ECS, KUBERNETES, COMPOSE, PODMAN)}

@@ -110,6 +110,11 @@ def refuse(timings: Timings, platform: Platform) -> list[Refusal]:
     ]
 
 
+def fits(value: Seconds, field: Field) -> bool:
+    """Tell whether a value is within a field's limits, whatever the others are."""
+    return _nearest(value, field) == value
+
+
 def _fitting(timings: Timings, platform: Platform) -> dict[str, Seconds]:
     """Return the nearest values within the limits, the timeout not above the interval."""
     nearest = {name: _nearest(getattr(timings, name), f) for name, f in platform.fields.items()}
@@ -120,7 +125,7 @@ def _fitting(timings: Timings, platform: Platform) -> dict[str, Seconds]:
 
 def _why(name: str, value: Seconds, nearest: dict[str, Seconds], platform: Platform) -> str:
     field = platform.fields[name]
-    if _nearest(value, field) != value:
+    if not fits(value, field):
         return _limits(field, platform)
     if name == "interval":
         shortest = platform.timeout.minimum
@@ -219,9 +224,11 @@ def _say(timings: Timings) -> str:
 
 def _limits(field: Field, platform: Platform) -> str:
     whole = "whole numbers " if field.step else ""
-    return f"{platform.title} takes {whole}from {field.minimum} to {field.maximum} for {field.key}"
+    least = f"0, or from {field.least}" if field.least else f"from {field.minimum}"
+    return f"{platform.title} takes {whole}{least} to {field.maximum} for {field.key}"
 
 
 def _nearest(value: Seconds, field: Field) -> Seconds:
     bounded = min(max(value, field.minimum), field.maximum)
+    bounded = max(bounded, field.least) if bounded else bounded
     return round(bounded) if field.step else bounded

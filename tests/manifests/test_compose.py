@@ -243,8 +243,6 @@ PROBLEMS = [
     pytest.param(_plan(replace(SYNC, cpu=Fraction(1, 1000))), Options(),
                  r"--cpu 0.001: .*0.01", id="cpu"),
     pytest.param(_plan(replace(SYNC, memory=5)), Options(), r"--memory 5m: .*6m", id="memory"),
-    pytest.param(_plan(timings=Timings(start_period=0.0005)), Options(),
-                 r"--start-period 0.0005: .*0.001", id="start period"),
 ]  # fmt: skip
 
 

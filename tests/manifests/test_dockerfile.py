@@ -163,8 +163,6 @@ def test_tags(tmp_path: Path, image: str, rule: str, *, noted: bool) -> None:
         pytest.param(_plan(replace(SYNC, image="a b")), "--image 'a b': ", id="blank"),
         pytest.param(_plan(replace(SYNC, image="a\nRUN x")), "--image 'a", id="line"),
         pytest.param(_plan(replace(SYNC, image="$A")), "--image '$A': ", id="variable"),
-        pytest.param(_plan(timings=Timings(start_period=0.0005)), "--start-period 0.0005: ",
-                     id="start period"),
     ],
 )  # fmt: skip
 def test_problems(plan: Plan, message: str) -> None:

@@ -222,4 +222,7 @@ def test_the_smallest_start_that_docker_takes() -> None:
     """Between 0 and a millisecond there is no start period for Docker."""
     assert _problems(TARGETS["compose"], {"start-period": "0.001"}) == []
     (problem,) = _problems(TARGETS["compose"], {"start-period": "0.0005"})
-    assert problem.startswith("--start-period 0.0005: Docker takes 0, or 0.001")
+    assert problem.startswith(
+        "--start-period 0.0005 does not fit: Compose takes 0, or from 0.001 to "
+    )
+    assert problem.endswith("; nearest that fits: 0.001")

@@ -89,9 +89,19 @@ def test_edges_refused(
             f"({field.source}); nearest that fits: {nearest}"
         )
         whole_numbers = "whole numbers " if field.step else ""
+        start = f"0, or from {field.least}" if field.least else f"from {least}"
         assert refusal.why == (
-            f"{platform.title} takes {whole_numbers}from {least} to {most} for {field.key}"
+            f"{platform.title} takes {whole_numbers}{start} to {most} for {field.key}"
         )
+
+
+@pytest.mark.parametrize("name", ["docker", "compose", "podman"])
+def test_no_start_period_between_nothing_and_a_millisecond(name: str) -> None:
+    """The Engine takes 0 or a millisecond and more (moby validateHealthCheck)."""
+    platform = PLATFORMS[name]
+    assert not refuse(Timings(start_period=0.001), platform)
+    (refusal,) = refuse(Timings(start_period=0.0005), platform)
+    assert (refusal.name, refusal.nearest) == ("start_period", 0.001)
 
 
 @pytest.mark.parametrize(

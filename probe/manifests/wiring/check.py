@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import asdict
 from dataclasses import dataclass
@@ -17,12 +18,12 @@ from probe.manifests.spec import HEALTH_PATH
 from probe.manifests.spec import Delivery
 from probe.manifests.wiring.request import Request
 from probe.platforms.durations import Seconds
-from probe.platforms.rows import Field
 from probe.platforms.rows import Platform
 from probe.platforms.timings import Given
 from probe.platforms.timings import Timings
 from probe.platforms.timings import TimingsError
 from probe.platforms.timings import fit
+from probe.platforms.timings import fits
 from probe.synchronizer.settings import PREFIXES
 from probe.synchronizer.settings import TRUE
 
@@ -108,7 +109,7 @@ def faults(present: Present, platform: Platform, variables: Mapping[str, str]) -
         f"{fields[name].key} {value} is not within {fields[name].minimum} and "
         f"{fields[name].maximum}"
         for name, value in present.timings.items()
-        if not _fits(value, fields[name])
+        if not fits(value, fields[name])
     ]
     return found + _late(present, platform, variables)
 
@@ -148,7 +149,7 @@ def timings(request: Request, platform: Platform, present: Present | None) -> Ti
     Raises TimingsError where what was asked does not fit.
     """
     kept = {} if present is None or present.call is None else dict(present.timings)
-    kept = {name: value for name, value in kept.items() if _fits(value, platform.fields[name])}
+    kept = {name: value for name, value in kept.items() if fits(value, platform.fields[name])}
     given = request.given
     if given == Given():
         try:
@@ -161,11 +162,6 @@ def timings(request: Request, platform: Platform, present: Present | None) -> Ti
         kept.pop("start_period", None)
     asked = {name: value for name, value in given._asdict().items() if value is not None}
     return fit(Given(**kept | asked), platform)
-
-
-def _fits(value: Seconds, row: Field) -> bool:
-    whole = not row.step or float(value).is_integer()
-    return whole and row.minimum <= value <= row.maximum
 
 
 def words(request: Request, present: Present | None, timeout: Seconds, own: Seconds) -> list[str]:
@@ -243,6 +239,26 @@ def _call(request: Request, present: Call) -> list[str]:
     if command.script is not None or delivery is Delivery.CONFIGMAP:
         path = SCRIPT_PATH
     return [*bash, path]
+
+
+def with_escapes(call: Call, raw: Any, escape: Callable[[str], str]) -> Call:
+    """Find fault with an inline text that stands in the file without the format's escapes."""
+    script = call.command.script
+    if script is None or escape(script) in raw:
+        return call
+    return call._replace(faults=(*call.faults, "the `$` in its text are not doubled"))
+
+
+def escaped(
+    words: list[str],
+    present: Present | None,
+    escape: Callable[[str], str],
+    unescape: Callable[[str], str],
+) -> list[str]:
+    """Escape words for the format; what a user wrote (a variable for a port) stays as it is."""
+    raw = present.raw if present is not None and isinstance(present.raw, list) else []
+    known = {unescape(word): word for word in raw}
+    return [escape(word) if "\n" in word else known.get(word, escape(word)) for word in words]
 
 
 def speaks_tls(variables: Mapping[str, str]) -> str | None:

@@ -25,7 +25,6 @@ from probe.platforms.durations import go_duration
 from probe.platforms.durations import parse_go_duration
 from probe.platforms.rows import DOCKER
 
-TITLE = "a Dockerfile"
 _FLAGS = {
     "interval": "interval",
     "timeout": "timeout",

@@ -6,7 +6,6 @@ from typing import Any
 
 from probe.manifests.command import to_docker
 from probe.manifests.wiring import check
-from probe.manifests.wiring.check import Call
 from probe.manifests.wiring.check import Present
 from probe.manifests.wiring.errors import WireError
 from probe.manifests.wiring.nodes import Alias
@@ -74,7 +73,7 @@ def _read(node: Mapping, line: int, site: Site, shape: Shape) -> Present:
     call = check.read_test(_undone(raw, shape))
     if call is None:
         return Present(line, check.show(raw))
-    call = _with_escapes(call, raw, shape)
+    call = check.with_escapes(call, raw, shape.escape)
     timings: dict[str, Seconds] = {}
     opaque = set()
     for name, key in shape.keys.items():
@@ -119,14 +118,6 @@ def _undone(raw: Any, shape: Shape) -> Any:
     return [shape.unescape(word) for word in raw] if isinstance(raw, list) else shape.unescape(raw)
 
 
-def _with_escapes(call: Call, raw: Any, shape: Shape) -> Call:
-    """Find fault with an inline text whose escapes are missing."""
-    script = call.command.script
-    if script is None or shape.escape(script) in raw:
-        return call
-    return call._replace(faults=(*call.faults, "the `$` in its text are not doubled"))
-
-
 def _time(name: str, node: Node, path: tuple[str | int, ...], shape: Shape) -> Seconds | None:
     if is_function(node):
         return None
@@ -167,7 +158,7 @@ def changes(site: Site, present: Present | None, shape: Shape, request: Request)
     """Return what makes the check ours and of today. Raises TimingsError."""
     timings = check.timings(request, shape.platform, present)
     words = check.words(request, present, timings.timeout, timings.own_timeout)
-    test = to_docker(_escaped(words, present, shape))
+    test = to_docker(check.escaped(words, present, shape.escape, shape.unescape))
     values = {shape.test: test} | {
         key: shape.write(name, getattr(timings, name)) for name, key in shape.keys.items()
     }
@@ -186,16 +177,6 @@ def changes(site: Site, present: Present | None, shape: Shape, request: Request)
         path = (*site.path, shape.key)
         return [Change(site.document, path, key, value) for key, value in differing.items()]
     return [Change(site.document, site.path, shape.key, values)]
-
-
-def _escaped(words: list[str], present: Present | None, shape: Shape) -> list[str]:
-    """Escape words for the format; what a user wrote (a variable for a port) stays as it is."""
-    raw = present.raw if present is not None and isinstance(present.raw, list) else []
-    known = {shape.unescape(word): word for word in raw}
-    return [
-        shape.escape(word) if "\n" in word else known.get(word, shape.escape(word))
-        for word in words
-    ]
 
 
 def _differs(key: str, present: Present, shape: Shape, value: Any) -> bool:

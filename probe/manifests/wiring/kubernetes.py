@@ -13,6 +13,7 @@ from probe.manifests.command import Command
 from probe.manifests.command import double_dollars
 from probe.manifests.command import undouble_dollars
 from probe.manifests.kubernetes_probes import PORT_NAME
+from probe.manifests.kubernetes_probes import PROBES
 from probe.manifests.kubernetes_probes import probes
 from probe.manifests.spec import ADMIN_PORT
 from probe.manifests.spec import HEALTH_PATH
@@ -52,7 +53,6 @@ from probe.platforms.durations import Seconds
 from probe.platforms.rows import KUBERNETES
 from probe.platforms.timings import Timings
 
-PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 _TEMPLATE: Path = ("spec", "template", "spec")
 POD_SPECS: dict[str, Path] = {
     "Pod": ("spec",),
@@ -165,15 +165,8 @@ def _read(probe: Mapping, path: Path, line: int) -> Present:
         place = (*path, "exec", "command")
         raw = [text_of(item) for _, item in items(command, place)]
         call = check.read_words([undouble_dollars(word) for word in raw])
-        call = call and _with_escapes(call, raw)
+        call = call and check.with_escapes(call, raw, double_dollars)
     return Present(line, _show(probe, raw), call, timings, raw=raw, delay=delay)
-
-
-def _with_escapes(call: Call, raw: list[str]) -> Call:
-    script = call.command.script
-    if script is None or double_dollars(script) in raw:
-        return call
-    return call._replace(faults=(*call.faults, "the `$` in its text are not doubled"))
 
 
 def _number(node: Node | None, path: Path) -> Seconds:
@@ -340,7 +333,7 @@ def _kept(
     if handler is Handler.EXEC:
         timeout = probe["timeoutSeconds"]
         words = check.words(request, present, timeout, Timings(timeout=timeout).own_timeout)
-        probe["exec"] = {"command": _escaped(words, present)}
+        probe["exec"] = {"command": check.escaped(words, present, double_dollars, undouble_dollars)}
     return probe
 
 
@@ -354,15 +347,6 @@ def _asked(key: str, request: Request) -> set[str]:
         return names
     start = given.start_period is not None or given.start_within is not None
     return names & {"timeout"} | ({"interval", "retries"} if start else set())
-
-
-def _escaped(words: list[str], present: Present | None) -> list[str]:
-    raw = present.raw if present is not None and isinstance(present.raw, list) else []
-    known = {undouble_dollars(word): word for word in raw}
-    return [
-        double_dollars(word) if "\n" in word else known.get(word, double_dollars(word))
-        for word in words
-    ]
 
 
 def _probe_changes(

@@ -1,6 +1,5 @@
 """Edits of a text: a key set, an item or a document appended, every other byte as it was."""
 
-import json
 import re
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -27,8 +26,6 @@ _PROPERTIES = re.compile(r"(?:\s+|[&!]\S*|#[^\n]*)*")
 _COMMENT_BEHIND = re.compile(r"([ \t]*)(,?)([ \t]*#[^\r\n]*)")
 _COMMENT_BELOW = re.compile(r"(?:[ \t]*\r?\n)+( *)#")
 _LEFT_OF_ITEM = re.compile(r"[ \t]*,?[ \t]*(?:#[^\n]*|\r)?(?:\n|\Z)")
-# What JSON leaves as it is and YAML refuses or takes for a line break.
-_UNPRINTABLE = re.compile("[\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff]")
 _PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 
@@ -232,12 +229,6 @@ def _is_block(value: Any) -> bool:
     return isinstance(value, dict | list) and bool(value)
 
 
-def _flow(value: Any, indent: str | None = None) -> str:
-    """Return JSON, which is flow style of YAML too."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
 def _replace(text: str, mapping: Mapping, entry: Entry, value: Any) -> Edit:
     old = entry.value
     if mapping.flow or (old.flow and not _is_block(value)):
@@ -316,9 +307,9 @@ def _rendered(text: str, beside: Node, value: Any) -> str:
     start = text.rfind("\n", 0, beside.start) + 1
     before = text[start : beside.start]
     if before.strip() or not start:
-        return _flow(value)
+        return emit.flow(value)
     indent = before
-    dumped = _flow(value, _unit(text, indent))
+    dumped = emit.flow(value, _unit(text, indent))
     return _breaks(text, dumped.replace("\n", "\n" + indent))
 
 
@@ -349,8 +340,8 @@ def _insert_flow(text: str, parent: Node, starts: Nodes, values: Nodes, added: A
 def _only(text: str, parent: Node, added: Any) -> Edit:
     """Insert what is the only entry or item; a comment between the brackets stays."""
     start, end = _first(text, parent) + 1, parent.end - 1
-    pair = isinstance(added, _Pair)
-    shown = f"{_key(text, parent, added.key)}: {_flow(added.value)}" if pair else _flow(added)
+    key = f"{_key(text, parent, added.key)}: " if isinstance(added, _Pair) else ""
+    shown = key + emit.flow(added.value if isinstance(added, _Pair) else added)
     inner = text[start:end]
     return Edit(start, start if inner.strip() else end, shown)
 
@@ -373,7 +364,7 @@ def _shown(text: str, beside: Node, added: Any) -> str:
 
 def _key(text: str, beside: Node, key: str) -> str:
     quoted = text[beside.start] in '"{' or not _PLAIN_KEY.fullmatch(key)
-    return _flow(key) if quoted else key
+    return emit.flow(key) if quoted else key
 
 
 def _remove_flow(text: str, mapping: Mapping, number: int) -> Edit:
