@@ -266,23 +266,28 @@ class Image:
         return locate(self._entries, path, follow=True)
 
     def read(self, path: str, limit: int = READ_LIMIT) -> bytes:
+        with self._open(path) as span:
+            if span.size > limit:
+                raise ViewError(f"{path}: more than {limit} bytes")
+            return span.exactly(0, span.size)
+
+    def head(self, path: str, size: int) -> bytes:
+        with self._open(path) as span:
+            return span.exactly(0, min(size, span.size))
+
+    @contextmanager
+    def _open(self, path: str) -> Iterator[_Span]:
         entry = self.resolve(path)
         if entry is None or entry.kind is not Kind.FILE:
             raise ViewError(f"{path}: " + ("no such file" if entry is None else "not a file"))
         content = self._contents.get(entry.path)
         if content is None:
             raise ViewError(f"{path}: its contents are not held in a way that can be read")
-        return _read(content, path, limit)
-
-
-def _read(content: _Content, path: str, limit: int) -> bytes:
-    try:
-        with content.open() as span:
-            if span.size > limit:
-                raise ViewError(f"{path}: more than {limit} bytes")
-            return span.exactly(0, span.size)
-    except OSError as error:
-        raise ViewError(f"{path}: cannot be read: {_why(error)}") from error
+        try:
+            with content.open() as span:
+                yield span
+        except OSError as error:
+            raise ViewError(f"{path}: cannot be read: {_why(error)}") from error
 
 
 def _why(error: OSError) -> str:

@@ -85,6 +85,8 @@ class ImageConfig:
     stop_signal: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     healthcheck: Mapping[str, object] | None = None
+    shell: tuple[str, ...] = ()
+    """Docker's alone: what runs the shell forms, CMD-SHELL's too; empty means /bin/sh -c."""
     architecture: str = ""
     os: str = ""
     format: Literal["docker", "oci", "root"] = "root"
@@ -112,6 +114,13 @@ class View(Protocol):
 
         Raises:
             ViewError: it is no file, cannot be read, or has more than *limit* bytes.
+        """
+
+    def head(self, path: str, size: int) -> bytes:
+        """Return the first *size* bytes of the file that *path* leads to, or all if it has fewer.
+
+        Raises:
+            ViewError: it is no file or cannot be read.
         """
 
 

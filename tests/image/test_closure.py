@@ -68,6 +68,9 @@ class RootView:
         assert len(data) <= limit
         return data
 
+    def head(self, path: str, size: int) -> bytes:
+        return self.read(path)[:size]
+
 
 # Against the loader -----------------------------------------------------------------------------
 

@@ -78,3 +78,6 @@ class MemoryView:
         if len(data) > limit:
             raise ViewError(f"{path}: more than {limit} bytes")
         return data
+
+    def head(self, path: str, size: int) -> bytes:
+        return self.read(path)[:size]
