@@ -13,6 +13,7 @@ from probe import __version__
 from probe.cli import check_command
 from probe.cli import demo
 from probe.cli import generate
+from probe.cli import image
 from probe.cli import mock
 from probe.cli import script
 from probe.cli import watch
@@ -38,6 +39,7 @@ app.command("script")(script.script)
 app.command("demo")(demo.demo)
 app.add_typer(mock.app, name="mock")
 app.add_typer(generate.app, name="generate")
+app.add_typer(image.app, name="image")
 app.command("wire")(wire.wire)
 
 

@@ -16,10 +16,17 @@ from enum import IntEnum
 from enum import StrEnum
 from typing import NamedTuple
 
+from probe.image.elf_notes import DlopenNote
+from probe.image.elf_notes import dlopen_notes
+from probe.image.elf_source import Source
+from probe.image.elf_source import Whole
+
 MAGIC = b"\x7fELF"
 
 _MAX_STRING = 4096
 """Bytes of a name: PATH_MAX, which a loader could not open beyond either."""
+_MAX_STRINGS = 2**20
+"""Bytes of all names read of one file: they may overlap, so the file's size is no limit."""
 _MAX_DYNAMIC = 4096
 """Entries of the dynamic table: a hundred is much."""
 _MAX_VERSIONS = 8192
@@ -28,6 +35,9 @@ _MAX_SEGMENTS = 1170
 """Program headers: as many as Linux takes, 64 KiB of them; a dozen is usual."""
 _MAX_GO_SEARCH = 2**20
 """Bytes of a writable segment in which Go's own debug/buildinfo looks for the mark."""
+
+_MAX_NOTES = 2**18
+"""Bytes of a segment of notes that are looked at: a few hundred are usual."""
 
 _PT_LOAD, _PT_DYNAMIC, _PT_INTERP, _PT_NOTE = 1, 2, 3, 4
 _PF_W = 2
@@ -56,11 +66,11 @@ _GO_NOTE = (
 )
 
 
-_GO_SIGNS = {
-    (_PT_NOTE, False): ((_GO_NOTE, 256),),
-    (_PT_LOAD, True): ((_GO_MARK, _MAX_GO_SEARCH),),
-}
-"""What to look for within how many bytes, by a segment's type and whether it is writable."""
+_GO_SIGNS = (
+    ((_PT_NOTE, False), _GO_NOTE, 256),
+    ((_PT_LOAD, True), _GO_MARK, _MAX_GO_SEARCH),
+)
+"""By a segment's type and whether it is writable: what to look for within how many bytes."""
 
 
 class ElfError(ValueError):
@@ -134,6 +144,8 @@ class Elf:
     no_default_libraries: bool = False
     """Linked with -z nodefaultlib: the loader's default directories are not for its libraries."""
     go: bool = False
+    dlopen: tuple[DlopenNote, ...] = ()
+    """What it says that it opens by name while it runs."""
 
     @property
     def architecture(self) -> str | None:
@@ -191,6 +203,7 @@ class _Segment(NamedTuple):
     offset: int
     address: int
     size: int
+    align: int
 
 
 class _Table(NamedTuple):
@@ -209,8 +222,8 @@ def _layout(bits: int, byteorder: str) -> _Layout:
         # type, machine, version, entry, phoff, shoff, flags, ehsize, phentsize, phnum
         header=struct.Struct(mark + ("HHIQQQIHHH" if wide else "HHIIIIIHHH")),
         segment=struct.Struct(mark + ("IIQQQQQQ" if wide else "IIIIIIII")),
-        # where type, flags, offset, address and size in the file stand in it
-        segment_order=(0, 1, 2, 3, 5) if wide else (0, 6, 1, 2, 4),
+        # where type, flags, offset, address, size in the file and alignment stand in it
+        segment_order=(0, 1, 2, 3, 5, 7) if wide else (0, 6, 1, 2, 4, 7),
         dynamic=struct.Struct(mark + ("QQ" if wide else "II")),
         verneed=struct.Struct(mark + "HHIII"),  # version, cnt, file, aux, next
         vernaux=struct.Struct(mark + "IHHII"),  # hash, flags, other, name, next
@@ -234,23 +247,30 @@ def is_elf(data: bytes) -> bool:
 
 def read(data: bytes) -> Elf:
     """Give the facts of one whole file, or raise ElfError."""
-    if not is_elf(data):
-        raise ElfError("not an ELF file" if data else "empty file")
-    layout = _LAYOUTS.get((data[4], data[5])) if len(data) >= _IDENTITY else None
+    return read_from(Whole(data))
+
+
+def read_from(source: Source) -> Elf:
+    """Give the facts of one file, or raise ElfError."""
+    identity = source.piece(0, _IDENTITY)
+    if not is_elf(identity):
+        raise ElfError("not an ELF file" if identity else "empty file")
+    layout = _LAYOUTS.get((identity[4], identity[5])) if len(identity) == _IDENTITY else None
     if layout is None:
-        raise ElfError(f"unknown ELF class or byte order {data[4:6].hex() or 'cut off'!r}")
-    return _Reader(data, layout).facts()
+        raise ElfError(f"unknown ELF class or byte order {identity[4:6].hex() or 'cut off'!r}")
+    return _Reader(source, layout).facts()
 
 
 class _Reader:
     """One file being read; every offset that it follows is checked against the file's end."""
 
-    def __init__(self, data: bytes, layout: _Layout) -> None:
-        self.data = data
+    def __init__(self, source: Source, layout: _Layout) -> None:
+        self.source = source
         self.layout = layout
         self.segments: list[_Segment] = []
         self.strings = (0, 0)
         self.budget = _MAX_VERSIONS
+        self.letters = _MAX_STRINGS
 
     def facts(self) -> Elf:
         fields = self.unpack(self.layout.header, _IDENTITY, "header")
@@ -277,12 +297,14 @@ class _Reader:
             pie=bool(flags & _DF_1_PIE),
             no_default_libraries=bool(flags & _DF_1_NODEFLIB),
             go=self.is_go(),
+            dlopen=tuple(self.dlopen()),
         )
 
     def unpack(self, form: struct.Struct, offset: int, what: str) -> tuple[int, ...]:
-        if offset + form.size > len(self.data):
+        piece = self.source.piece(offset, form.size)
+        if len(piece) < form.size:
             raise ElfError(f"{what} at {offset:#x} lies beyond the end of the file")
-        return form.unpack_from(self.data, offset)
+        return form.unpack(piece)
 
     def read_segments(self, table: int, entry_size: int, count: int) -> Iterator[_Segment]:
         if count > _MAX_SEGMENTS:
@@ -296,16 +318,14 @@ class _Reader:
     def of_type(self, wanted: int) -> Iterator[_Segment]:
         return (segment for segment in self.segments if segment.type == wanted)
 
-    def content(self, segment: _Segment, what: str) -> bytes:
-        if segment.offset + segment.size > len(self.data):
-            raise ElfError(f"{what} lies beyond the end of the file")
-        return self.data[segment.offset : segment.offset + segment.size]
-
     def interpreter(self) -> str | None:
         for segment in self.of_type(_PT_INTERP):
-            text, end, _ = self.content(segment, "interpreter").partition(b"\0")
+            if segment.offset + segment.size > self.source.size:
+                raise ElfError("interpreter lies beyond the end of the file")
+            content = self.source.piece(segment.offset, min(segment.size, _MAX_STRING + 1))
+            text, end, _ = content.partition(b"\0")
             # execve(2) refuses what is not a path with its NUL
-            if not end or not text or len(text) > _MAX_STRING:
+            if not end or not text:
                 raise ElfError("the interpreter is not a path")
             return _decode(text)
         return None
@@ -344,16 +364,20 @@ class _Reader:
             return 0, 0
         start = self.offset(values[_DT_STRTAB], "string table")
         end = start + values.get(_DT_STRSZ, 0)
-        if end > len(self.data):
+        if end > self.source.size:
             raise ElfError("the string table lies beyond the end of the file")
         return start, end
 
     def string(self, at: int) -> str:
         start, end = self.strings
-        stop = self.data.find(b"\0", start + at, min(end, start + at + _MAX_STRING + 1))
-        if stop < 0:
+        room = min(end - start - at, _MAX_STRING + 1)
+        name, found, _ = self.source.piece(start + at, max(room, 0)).partition(b"\0")
+        if not found:
             raise ElfError(f"no string at {at:#x} of the string table")
-        return _decode(self.data[start + at : stop])
+        self.letters -= len(name)
+        if self.letters < 0:
+            raise ElfError(f"names of more than {_MAX_STRINGS} bytes")
+        return _decode(name)
 
     def named(self, table: _Table, tag: int) -> str | None:
         return self.string(table.values[tag]) if tag in table.values else None
@@ -397,12 +421,18 @@ class _Reader:
                 return
             at += fields[-1]
 
+    def dlopen(self) -> Iterator[DlopenNote]:
+        for s in self.of_type(_PT_NOTE):
+            content = self.source.piece(s.offset, min(s.size, _MAX_NOTES))
+            yield from dlopen_notes(content, self.layout.byteorder, s.align)
+
     def is_go(self) -> bool:
         """Whether Go's linker wrote it: its build id, or its build info where that was cut out."""
         return any(
-            self.data.find(mark, s.offset, s.offset + min(s.size, limit)) >= 0
-            for s in self.segments
-            for mark, limit in _GO_SIGNS.get((s.type, bool(s.flags & _PF_W)), ())
+            mark in self.source.piece(s.offset, min(s.size, limit))
+            for (type_, writable), mark, limit in _GO_SIGNS
+            for s in self.of_type(type_)
+            if bool(s.flags & _PF_W) is writable
         )
 
 

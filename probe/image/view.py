@@ -29,6 +29,8 @@ MAX_HOPS = 40
 MAX_PATH = 4096
 # Names looked at in one look-up: 40 links of 4096 bytes each would otherwise make 80,000.
 MAX_STEPS = 4096
+# Characters of all paths of a tree: a link makes long paths out of short names.
+MAX_NAMES = 128 * 2**20
 
 WHITEOUT = ".wh."
 WHITEOUT_META = ".wh..wh."
@@ -86,7 +88,7 @@ class ImageConfig:
     labels: Mapping[str, str] = field(default_factory=dict)
     healthcheck: Mapping[str, object] | None = None
     shell: tuple[str, ...] = ()
-    """Docker's alone: what runs the shell forms, CMD-SHELL's too; empty means /bin/sh -c."""
+    """Docker's alone: what its builder puts before shell forms; empty means /bin/sh -c."""
     architecture: str = ""
     os: str = ""
     format: Literal["docker", "oci", "root"] = "root"
@@ -221,11 +223,12 @@ def directory(path: str, mode: int = 0o755) -> Entry:
 class Tree(Generic[_Content]):
     """Entries by path, with their contents, put together from layers from the bottom up.
 
-    Raises ViewError where there are more than `max_entries`, or where following the names of all
-    members takes more than `max_steps`.
+    Raises ViewError where there are more than `max_entries`, where following the names of all
+    members takes more than `max_steps`, or where paths and faults have more characters than
+    `max_names`.
     """
 
-    def __init__(self, max_entries: int, max_steps: int) -> None:
+    def __init__(self, max_entries: int, max_steps: int, max_names: int = MAX_NAMES) -> None:
         self.entries: MutableMapping[str, Entry] = {"/": directory("/")}
         self.contents: dict[str, _Content] = {}
         self.faults: list[Fault] = []
@@ -233,6 +236,8 @@ class Tree(Generic[_Content]):
         self._own: set[str] = set()
         self._max_entries = max_entries
         self._steps_left = max_steps
+        self._max_names = max_names
+        self._names = 0
 
     def add_layer(self, members: Iterable[Member[_Content]], *, whiteouts: bool) -> None:
         """Lay *members* over what is there; a plain root's tar has no whiteouts."""
@@ -248,8 +253,12 @@ class Tree(Generic[_Content]):
 
     def put(self, entry: Entry, content: _Content | None = None) -> None:
         """Set an entry whose parent is there and holds nothing else by this name."""
+        if len(entry.path) > MAX_PATH:
+            # A link makes long paths out of short names; looking them up takes time by length.
+            raise ViewError(f"a path in the image has more than {MAX_PATH} characters")
         if entry.path not in self.entries and len(self.entries) >= self._max_entries:
             raise ViewError(f"the image has more than {self._max_entries} entries")
+        self._name(len(entry.path))
         self.entries[entry.path] = entry
         if entry.path != "/":
             self._children.setdefault(parent_of(entry.path), set()).add(entry.path)
@@ -258,7 +267,13 @@ class Tree(Generic[_Content]):
         self._own.add(entry.path)
 
     def fault(self, path: str, reason: str) -> None:
+        self._name(len(path) + len(reason))
         self.faults.append(Fault(path, reason))
+
+    def _name(self, size: int) -> None:
+        self._names += size
+        if self._names > self._max_names:
+            raise ViewError(f"the names in the image have more than {self._max_names} characters")
 
     def _spend(self, steps: int) -> None:
         self._steps_left -= steps
@@ -376,8 +391,8 @@ class Tree(Generic[_Content]):
             "a layer writes through this link of a layer below: containerd follows it,"
             " Docker's overlay2 puts a directory in its place"
         )
-        if (fault := Fault(path, reason)) not in self.faults[-1:]:
-            self.faults.append(fault)
+        if Fault(path, reason) not in self.faults[-1:]:
+            self.fault(path, reason)
 
 
 def _is_whiteout(name: str) -> bool:

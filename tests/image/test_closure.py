@@ -1,37 +1,25 @@
-"""The closure: against the machine's own loader, and on images that are a dictionary."""
+"""The closure of images that are a dictionary; against real loaders: tests/real/test_loader.py."""
 
-import os
-import re
-import struct
-import subprocess
-from collections.abc import Iterable
-from collections.abc import Mapping
-from pathlib import Path
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from probe.image import elf
-from probe.image.closure import CacheError
 from probe.image.closure import CacheState
-from probe.image.closure import Closure
 from probe.image.closure import FaultKind
 from probe.image.closure import Rule
 from probe.image.closure import Why
 from probe.image.closure import closure
-from probe.image.closure import read_cache
 from probe.image.view import Entry
 from probe.image.view import ImageConfig
-from probe.image.view import Kind
-from probe.image.view import ViewError
-from tests.image.test_elf import ARM64
-from tests.image.test_elf import GLIBC_LOADER
-from tests.image.test_elf import MUSL_LOADER
-from tests.image.test_elf import make
-from tests.image.test_elf import tool
-from tests.support.components import require
+from tests.support.elf_files import ARM64
+from tests.support.elf_files import GLIBC_LOADER
+from tests.support.elf_files import MUSL_LOADER
+from tests.support.elf_files import cache_of
+from tests.support.elf_files import dlopen_note
+from tests.support.elf_files import make
 from tests.support.memory_view import File
 from tests.support.memory_view import MemoryView
 from tests.support.memory_view import symlink
@@ -40,229 +28,6 @@ from tests.support.memory_view import symlink
 def config(**env: str) -> ImageConfig:
     return ImageConfig(env=env)
 
-
-class RootView:
-    """This machine's root, as it is; ld.so.conf, which needs a listing, is not read."""
-
-    def __init__(self, **env: str) -> None:
-        self.config: ImageConfig | None = config(**env)
-
-    def entries(self) -> Iterable[Entry]:
-        return ()
-
-    def lstat(self, path: str) -> Entry | None:
-        raise NotImplementedError
-
-    def resolve(self, path: str) -> Entry | None:
-        real = Path(os.path.realpath(path))
-        if not real.exists():
-            return None
-        kind, status = Kind.DIRECTORY if real.is_dir() else Kind.FILE, real.stat()
-        return Entry(str(real), kind, status.st_mode & 0o7777, 0, 0, status.st_size)
-
-    def read(self, path: str, limit: int = 2**26) -> bytes:
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise ViewError(str(error)) from None
-        assert len(data) <= limit
-        return data
-
-    def head(self, path: str, size: int) -> bytes:
-        return self.read(path)[:size]
-
-
-# Against the loader -----------------------------------------------------------------------------
-
-
-def traced(output: str) -> tuple[set[str], set[str]]:
-    """Read what ldd prints of one program: the files it finds, and the names it does not."""
-    found = re.findall(r"^\t(?:\S+ => )?(/\S+) \(0x", output, re.MULTILINE)
-    missing = re.findall(r"^\t(\S+) => not found", output, re.MULTILINE)
-    return {os.path.realpath(path) for path in found}, set(missing)
-
-
-def loaded(result: Closure, program: str) -> tuple[set[str], set[str]]:
-    missing = {fault.subject for fault in result.faults if fault.kind is FaultKind.MISSING}
-    return set(result.paths) - {os.path.realpath(program)}, missing
-
-
-def magic(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(4)
-
-
-def programs() -> list[str]:
-    """Give every sixth program of this machine."""
-    files = sorted({p.resolve() for d in ("bin", "sbin") for p in Path("/usr", d).iterdir()})
-    readable = [path for path in files if path.is_file() and os.access(path, os.X_OK)]
-    return [str(p) for p in readable if magic(p) == elf.MAGIC][::6]
-
-
-def test_this_machines_programs_as_ldd_has_them() -> None:
-    """The same files for each of some hundred programs, and the same missing ones."""
-    names = programs()
-    assert len(names) > 100
-    output = subprocess.run(
-        [require("ldd"), *names], capture_output=True, text=True, check=False, env={"LC_ALL": "C"}
-    ).stdout
-    listings = dict(re.findall(r"^(/\S+):\n((?:\t.*\n)*)", output, re.MULTILINE))
-    view = RootView()
-    for name in names:
-        assert loaded(closure(view, [name], nss=False), name) == traced(listings[name]), name
-
-
-# Each case: the flags of main, of libone (which main needs) and of libtwo's folder name. libone
-# needs libtwo; libone is in one/, libtwo in two/, main in the folder above both.
-CC_CASES = [
-    pytest.param("-Wl,--disable-new-dtags,-rpath,{d}/one:{d}/two", "", {}, id="RPATH is inherited"),
-    pytest.param("-Wl,--enable-new-dtags,-rpath,{d}/one:{d}/two", "", {}, id="RUNPATH is not"),
-    pytest.param(
-        "-Wl,--enable-new-dtags,-rpath,$ORIGIN/one",
-        "-Wl,--enable-new-dtags,-rpath,$ORIGIN/../two",
-        {},
-        id="ORIGIN of each",
-    ),
-    pytest.param(
-        "-Wl,--disable-new-dtags,-rpath,${{ORIGIN}}/one:$ORIGIN/two",
-        "-Wl,--enable-new-dtags,-rpath,/nowhere",
-        {},
-        id="RUNPATH shuts inherited RPATH out",
-    ),
-    pytest.param("", "", {"LD_LIBRARY_PATH": "{d}/one;{d}/two"}, id="LD_LIBRARY_PATH"),
-    pytest.param("", "", {"LD_LIBRARY_PATH": "{d}/two:{d}/one:"}, id="empty element"),
-    pytest.param("", "", {}, id="nothing leads there"),
-    pytest.param(
-        "-Wl,--enable-new-dtags,-rpath,$ORIGIN/$LIB:$ORIGIN/one",
-        "-Wl,--enable-new-dtags,-rpath,$ORIGIN/../$LIB",
-        {},
-        id="LIB",
-    ),
-    pytest.param(
-        "-Wl,--enable-new-dtags,-rpath,{d}/one",
-        "-Wl,--enable-new-dtags,-rpath,{d}/wrong:{d}/two",
-        {},
-        id="a library of another machine is passed over",
-    ),
-]
-
-
-def cc(folder: Path, *arguments: str) -> None:
-    subprocess.run([tool("gcc"), "-w", *arguments], cwd=folder, check=True)
-
-
-def build_tree(folder: Path, main: str, one: str) -> str:
-    """Compile the program and its two libraries, and return the program's path."""
-    for name in ("one", "two", "lib/x86_64-linux-gnu", "wrong"):
-        (folder / name).mkdir(parents=True)
-    (folder / "two.c").write_text("int two(void) { return 2; }")
-    (folder / "one.c").write_text("int two(void); int one(void) { return two(); }")
-    (folder / "main.c").write_text("int one(void); int main(void) { return one(); }")
-    shared = ("-shared", "-fPIC")
-    cc(folder, *shared, "-o", "two/libtwo.so", "-Wl,-soname,libtwo.so", "two.c")
-    cc(folder, *shared, "-o", "one/libone.so", "one.c", "-Ltwo", "-ltwo", *one.split())
-    extra = ("-Lone", "-lone", "-Wl,--allow-shlib-undefined", *main.split())
-    cc(folder, "-o", "main", "main.c", *extra)
-    (folder / "lib/x86_64-linux-gnu/libtwo.so").symlink_to(folder / "two/libtwo.so")
-    (folder / "wrong/libtwo.so").write_bytes(make(machine=ARM64))
-    return str(folder / "main")
-
-
-@pytest.mark.parametrize(("main", "one", "env"), CC_CASES)
-def test_search_order_as_the_loader_has_it(
-    tmp_path: Path, main: str, one: str, env: dict[str, str]
-) -> None:
-    """What gcc builds is found by us where LD_TRACE_LOADED_OBJECTS says."""
-    program = build_tree(tmp_path, main.format(d=tmp_path), one.format(d=tmp_path))
-    env = {name: value.format(d=tmp_path) for name, value in env.items()}
-    output = subprocess.run(
-        [program], env={**env, "LD_TRACE_LOADED_OBJECTS": "1"}, capture_output=True, text=True,
-        check=False, cwd="/",
-    ).stdout  # fmt: skip
-    assert "libone" in output
-    assert loaded(closure(RootView(**env), [program], nss=False), program) == traced(output)
-
-
-def test_the_files_that_are_tried_in_the_loaders_order(tmp_path: Path) -> None:
-    """LD_DEBUG=libs names the file it takes for each name; ours are the same."""
-    program = build_tree(tmp_path, f"-Wl,--disable-new-dtags,-rpath,{tmp_path}/one:$ORIGIN/two", "")
-    text = subprocess.run(
-        [program], env={"LD_DEBUG": "libs"}, capture_output=True, text=True, check=False
-    ).stderr
-    opened = re.findall(r"calling init: (\S+)", text)
-    uses = [use for node in closure(RootView(), [program]).nodes for use in node.uses]
-    assert {use.opened for use in uses if use.why is Why.NEEDED} >= set(opened) - {GLIBC_LOADER}
-    assert len(opened) >= 3
-
-
-def test_hwcaps_as_this_cpu_has_them(tmp_path: Path) -> None:
-    """A library for this CPU is taken where it is asked for, and else listed beside the other."""
-    program = build_tree(tmp_path, f"-Wl,--disable-new-dtags,-rpath,{tmp_path}/one:$ORIGIN/two", "")
-    told = subprocess.run([GLIBC_LOADER, "--help"], capture_output=True, text=True, check=True)
-    usable = tuple(
-        re.findall(r"^  (x86-64-v\d) \(supported, searched\)", told.stdout, re.MULTILINE)
-    )
-    for name in ("x86-64-v2", "x86-64-v3", "x86-64-v4"):
-        (tmp_path / "two/glibc-hwcaps" / name).mkdir(parents=True)
-        data = (tmp_path / "two/libtwo.so").read_bytes()
-        (tmp_path / "two/glibc-hwcaps" / name / "libtwo.so").write_bytes(data)
-    output = subprocess.run([require("ldd"), program], capture_output=True, text=True, check=True)
-    result = closure(RootView(), [program], hwcaps=usable, nss=False)
-    assert loaded(result, program) == traced(output.stdout)
-
-
-def test_a_version_that_an_older_library_lacks(tmp_path: Path) -> None:
-    """The loader's own complaint, found without running it."""
-    (tmp_path / "v.c").write_text("int v(void) { return 1; }")
-    (tmp_path / "m.c").write_text("int v(void); int main(void) { return v(); }")
-    for version in ("V_2", "V_1"):
-        (tmp_path / "map").write_text(f"{version} {{ global: v; }};")
-        cc(tmp_path, "-shared", "-fPIC", "-o", "libv.so", "v.c", "-Wl,--version-script=map")
-        if version == "V_2":
-            cc(tmp_path, "-o", "m", "m.c", "-L.", "-lv", "-Wl,-rpath,$ORIGIN")
-    ran = subprocess.run([tmp_path / "m"], capture_output=True, text=True, check=False)
-    assert "version `V_2' not found" in ran.stderr
-    faults = closure(RootView(), [str(tmp_path / "m")], nss=False).faults
-    assert [(f.kind, f.subject) for f in faults] == [(FaultKind.VERSION, "libv.so V_2")]
-
-
-def test_a_static_bash_has_nothing_to_load() -> None:
-    result = closure(RootView(), [require("bash-static")])
-    assert (len(result.nodes), result.faults) == (1, ())
-
-
-def test_the_machines_cache_as_ldconfig_prints_it() -> None:
-    """Every name and path of `ldconfig -p`, in its order."""
-    require("ldd")
-    output = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True)
-    expected = re.findall(r"^\t(\S+) \(.*\) => (\S+)$", output.stdout, re.MULTILINE)
-    cache = read_cache(Path("/etc/ld.so.cache").read_bytes())
-    assert [(name, e.path) for name, entries in cache.items() for e in entries] == expected
-
-
-def test_a_cache_with_hwcaps(tmp_path: Path) -> None:
-    """The extension that ldconfig writes names the CPU, and the best library stands first."""
-    require("ldd")
-    for folder in ("lib", "lib/glibc-hwcaps/x86-64-v3"):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "libtwo.so.2").write_bytes(library_for_ldconfig(tmp_path))
-    (tmp_path / "conf").write_text(f"{tmp_path}/lib\n")
-    command = ["/sbin/ldconfig", "-X", "-C", "cache", "-f", "conf"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    found = read_cache((tmp_path / "cache").read_bytes())["libtwo.so.2"]
-    assert [(entry.hwcap, entry.path) for entry in found] == [
-        ("x86-64-v3", f"{tmp_path}/lib/glibc-hwcaps/x86-64-v3/libtwo.so.2"),
-        (None, f"{tmp_path}/lib/libtwo.so.2"),
-    ]
-
-
-def library_for_ldconfig(folder: Path) -> bytes:
-    (folder / "two.c").write_text("int two(void) { return 2; }")
-    cc(folder, "-shared", "-fPIC", "-o", "two.so", "-Wl,-soname,libtwo.so.2", "two.c")
-    return (folder / "two.so").read_bytes()
-
-
-# Images made by hand --------------------------------------------------------------------------
 
 COMPILED_IN = b"\0/lib/x86_64-linux-gnu/\0/usr/lib/x86_64-linux-gnu/\0/lib/\0/usr/lib/\0"
 LIBC_VERSIONS = ("libc.so.6", "GLIBC_2.2.5", "GLIBC_2.34", "GLIBC_2.36")
@@ -287,23 +52,13 @@ TWO = make("libc.so.6", soname="libtwo.so.2")
 GOOD: Files = {**BASE, "/app": APP, f"{LIB}/libone.so.1": ONE, f"{LIB}/libtwo.so.2": TWO}
 
 
-def cache_of(entries: Mapping[str, str], flags: int = 0x303) -> bytes:
-    """Write a cache of the new format without an extension."""
-    table, strings, base = b"", b"", 48 + 24 * len(entries)
-    for name, path in entries.items():
-        key = base + len(strings)
-        strings += name.encode() + b"\0" + path.encode() + b"\0"
-        table += struct.pack("<iIIIQ", flags, key, key + len(name) + 1, 0, 0)
-    head = b"glibc-ld.so.cache1.1" + struct.pack("<IIB", len(entries), len(strings), 2)
-    return head.ljust(48, b"\0") + table + strings
-
-
 ELSEWHERE: Files = {path: data for path, data in GOOD.items() if "libtwo" not in path}
 ELSEWHERE["/opt/lib/libtwo.so.2"] = TWO
 CONFIGURED: Files = {
     "/etc/ld.so.conf": b"# ours\ninclude /etc/ld.so.conf.d/*.conf\ninclude ld.so.conf\n",
     "/etc/ld.so.conf.d/opt.conf": b"/opt/lib/ # the application's\n",
 }
+NO_DEFAULT = 0x800  # DF_1_NODEFLIB, of -z nodefaultlib
 OLD_LIBC = program("libc.so.6", requires={"libc.so.6": ("GLIBC_2.34", "GLIBC_2.99", "?NOT_SURE")})
 
 IMAGES = [
@@ -360,6 +115,33 @@ IMAGES = [
         id="the cache has it for another machine",
     ),
     pytest.param(
+        {
+            **ELSEWHERE,
+            "/app": program("libtwo.so.2", flags=NO_DEFAULT),
+            "/etc/ld.so.cache": cache_of({"libtwo.so.2": "/opt/lib/libtwo.so.2"}),
+        },
+        [],
+        id="nodefaultlib leaves the cache",
+    ),
+    pytest.param(
+        {
+            **GOOD,
+            "/app": program("libtwo.so.2", flags=NO_DEFAULT),
+            "/etc/ld.so.cache": cache_of({"libtwo.so.2": f"{LIB}/libtwo.so.2"}),
+        },
+        [(FaultKind.MISSING, "libtwo.so.2")],
+        id="but what it has in default directories",
+    ),
+    pytest.param(
+        {
+            **ELSEWHERE,
+            "/opt/app": program("libtwo.so.2", runpath="$ORIGIN/lib"),
+            "/app": symlink("/opt/app"),
+        },
+        [],
+        id="ORIGIN of a program is its real directory",
+    ),
+    pytest.param(
         {**GOOD, "/etc/ld.so.cache": cache_of({"libtwo.so.2": "/gone/libtwo.so.2"})},
         [(FaultKind.CACHE_STALE, "libtwo.so.2")],
         id="stale cache",
@@ -390,13 +172,6 @@ def test_a_library_is_an_entry_too() -> None:
         (FaultKind.MISSING, "libtwo.so.2")
     ]
     assert f"{LIB}/libc.so.6" in result.paths
-
-
-def test_an_old_cache_before_the_new_one() -> None:
-    """Until glibc 2.32 ldconfig wrote both formats, one behind the other."""
-    old = b"ld.so-1.7.0\0" + struct.pack("<I", 1) + bytes(12)
-    new = cache_of({"liba.so.1": "/lib/liba.so.1"})
-    assert read_cache(old.ljust(32, b"\0") + new) == read_cache(new)
 
 
 def test_a_fault_tells_its_chain() -> None:
@@ -486,13 +261,198 @@ def test_musl_has_rules_of_its_own(files: Files, expected: list[tuple[FaultKind,
     assert [(fault.kind, fault.subject) for fault in found] == expected
 
 
+# What a fault tells ----------------------------------------------------------------------------
+
+SEARCHES = [
+    pytest.param({}, {}, ["{lib}"], id="default directories"),
+    pytest.param(
+        {"/app": program("libtwo.so.2", runpath="$ORIGIN/lib:/gone")},
+        {},
+        ["/lib", "/gone", "{lib}"],
+        id="RUNPATH first, there or not",
+    ),
+    pytest.param(
+        {"/app": program("libtwo.so.2", rpath="/r")},
+        {"LD_LIBRARY_PATH": "/e:/r"},
+        ["/r", "/e", "{lib}"],
+        id="each once",
+    ),
+    pytest.param(
+        {"/app": program("libtwo.so.2"), "/etc/ld.so.cache": cache_of({})},
+        {},
+        ["/etc/ld.so.cache", "{lib}"],
+        id="the cache in its place",
+    ),
+    pytest.param(
+        {"/app": program("libtwo.so.2"), "/etc/ld.so.conf": b"/conf"},
+        {},
+        ["{lib}"],
+        id="nothing of ld.so.conf",
+    ),
+    pytest.param(
+        {"/app": program("libtwo.so.2", flags=NO_DEFAULT)}, {}, [], id="no default directories"
+    ),
+    pytest.param({"/app": program("/opt/libtwo.so.2")}, {}, [], id="a path is not searched for"),
+]
+SYSTEM = ["/lib/x86_64-linux-gnu", LIB, "/lib", "/usr/lib"]
+
+
+@pytest.mark.parametrize(("files", "env", "expected"), SEARCHES)
+def test_where_a_missing_library_was_sought(
+    files: Files, env: dict[str, str], expected: list[str]
+) -> None:
+    """The directories in the loader's order, of which the last ones are its own."""
+    base = {path: data for path, data in GOOD.items() if "libtwo" not in path}
+    (fault,) = closure(MemoryView({**base, **files}, config(**env)), ["/app"]).faults
+    places = [place for one in expected for place in (SYSTEM if one == "{lib}" else [one])]
+    assert (fault.kind, list(fault.searched)) == (FaultKind.MISSING, list(dict.fromkeys(places)))
+
+
+def test_musl_tells_where_it_sought() -> None:
+    view = MemoryView(
+        {**MUSL, "/app": musl_app(rpath="$ORIGIN/r"), "/etc/ld-musl-x86_64.path": b"/p"}
+    )
+    (fault,) = closure(view, ["/app"]).faults
+    assert fault.searched == ("/r", "/p")
+
+
+def needing(*versions: str) -> bytes:
+    return program("libc.so.6", requires={"libc.so.6": versions})
+
+
+LIBC_PATH = "/usr/lib/x86_64-linux-gnu/libc.so.6"
+VERSIONS = [
+    pytest.param("GLIBC_2.38", f"{LIBC_PATH} has up to GLIBC_2.36", id="too old"),
+    pytest.param("GLIBC_2", f"{LIBC_PATH} has up to GLIBC_2.36", id="another number"),
+    pytest.param("GLIBC_PRIVATE2", f"{LIBC_PATH} has none of GLIBC_PRIVATE", id="another family"),
+    pytest.param("9", f"{LIBC_PATH} has none of ", id="a number alone"),
+    pytest.param("GLIBC_ABI_DT_RELR", f"{LIBC_PATH} has none of GLIBC_ABI_DT_RELR", id="no number"),
+]
+
+
+@pytest.mark.parametrize(("version", "detail"), VERSIONS)
+def test_how_far_a_library_goes(version: str, detail: str) -> None:
+    """Numbers count as numbers: 2.36 is above 2.4."""
+    libc = make(soname="libc.so.6", provides=(*LIBC_VERSIONS, "GLIBC_2.4"))
+    (fault,) = closure(
+        MemoryView({**BASE, LIBC_PATH: libc, "/app": needing(version)}), ["/app"]
+    ).faults
+    assert (fault.kind, fault.detail) == (FaultKind.VERSION, f"/app needs {version}, {detail}")
+
+
+NSS = [
+    pytest.param("protocols: db files\n", "db", "protocols", id="Debian's own"),
+    pytest.param("services: db\nhosts: db\n", "db", "hosts", id="the one that is looked up most"),
+    pytest.param("passwd: ldap [NOTFOUND=return] files\n", "ldap", "passwd", id="with an action"),
+]
+
+
+@pytest.mark.parametrize(("text", "service", "database"), NSS)
+def test_which_database_wants_a_module(text: str, service: str, database: str) -> None:
+    (fault,) = closure(MemoryView({**GOOD, "/etc/nsswitch.conf": text.encode()}), ["/app"]).faults
+    assert (fault.subject, fault.database) == (f"libnss_{service}.so.2", database)
+    assert (fault.kind, fault.fatal) == (FaultKind.NSS, False)
+
+
+# What is opened after the start ------------------------------------------------------------------
+
+
+def noting(priority: str, *sonames: str) -> bytes:
+    text = json.dumps([{"soname": sonames, "priority": priority, "feature": "x"}])
+    return program("libc.so.6", notes=dlopen_note(text))
+
+
+NOTED = [
+    pytest.param(noting("required", "liba.so"), [(FaultKind.DLOPEN, "liba.so")], id="required"),
+    pytest.param(
+        noting("recommended", "liba.so", "libb.so"),
+        [(FaultKind.DLOPEN_OPTIONAL, "liba.so")],
+        id="recommended",
+    ),
+    pytest.param(
+        noting("suggested", "liba.so"), [(FaultKind.DLOPEN_OPTIONAL, "liba.so")], id="suggested"
+    ),
+    pytest.param(noting("required", "liba.so", "libtwo.so.2"), [], id="one of two is there"),
+    pytest.param(noting("required", "libc.so.6"), [], id="loaded already"),
+    pytest.param(
+        noting("required", "libone.so.1"), [(FaultKind.MISSING, "libthree.so")], id="lacks its own"
+    ),
+]
+
+
+@pytest.mark.parametrize(("app", "expected"), NOTED)
+def test_libraries_that_a_note_names(app: bytes, expected: list[tuple[FaultKind, str]]) -> None:
+    """What is there is followed; what is not lets the program start."""
+    files = {**GOOD, "/app": app, f"{LIB}/libone.so.1": make("libthree.so", soname="libone.so.1")}
+    result = closure(MemoryView(files), ["/app"])
+    assert [(fault.kind, fault.subject) for fault in result.faults] == expected
+    assert not any(fault.fatal for fault in result.faults)
+    assert closure(MemoryView(files), ["/app"], late=False).faults == ()
+
+
+def test_a_noted_library_is_in_the_closure() -> None:
+    """So are its needs, and what its own note names."""
+    text = '[{"soname": ["libtwo.so.2"]}]'
+    one = make("libc.so.6", soname="libone.so.1", notes=dlopen_note(text))
+    files = {**GOOD, "/app": noting("required", "libone.so.1"), f"{LIB}/libone.so.1": one}
+    result = closure(MemoryView(files), ["/app"])
+    whys = {node.path: node.uses[0].why for node in result.nodes}
+    assert whys[f"{LIB}/libone.so.1"] is whys[f"{LIB}/libtwo.so.2"] is Why.DLOPEN
+    assert result.faults == ()
+
+
+FATAL = [
+    pytest.param(ELSEWHERE, [True], id="missing library"),
+    pytest.param({**ELSEWHERE, **CONFIGURED}, [True], id="not in the cache"),
+    pytest.param({**GOOD, "/etc/ld.so.preload": b"/gone.so"}, [False], id="preload"),
+    pytest.param({**GOOD, "/etc/ld.so.preload": b"/x\n", "/x": b"text"}, [False], id="bad preload"),
+    pytest.param(
+        {**GOOD, "/etc/ld.so.preload": b"/x\n", "/x": make("liby.so")}, [True], id="preload's need"
+    ),
+    pytest.param(
+        {
+            **GOOD,
+            "/etc/nsswitch.conf": b"passwd: x",
+            f"{LIB}/libnss_x.so.2": make("liby.so", soname="libnss_x.so.2"),
+            f"{LIB}/liby.so": make("libz.so"),
+        },
+        [False],
+        id="a module's need",
+    ),
+    pytest.param({"/app": needing("GLIBC_2.99"), **BASE}, [True], id="version"),
+]
+
+
+@pytest.mark.parametrize(("files", "expected"), FATAL)
+def test_what_keeps_the_program_from_starting(files: Files, expected: list[bool]) -> None:
+    assert [fault.fatal for fault in closure(MemoryView(files), ["/app"]).faults] == expected
+
+
+def test_the_graver_of_two_equal_faults_is_kept() -> None:
+    """One program loads libone at its start, the other opens it later: it is fatal to the first."""
+    files = {**ELSEWHERE, "/late": noting("required", "libone.so.1")}
+    for entries in (["/app", "/late"], ["/late", "/app"]):
+        (fault,) = closure(MemoryView(files), entries).faults
+        assert (fault.fatal, fault.chain[0]) == (True, "/app")
+
+
+PARTS = [f"{LIB}/libone.so.1", f"{LIB}/ld-linux-x86-64.so.2", "/etc/ld.so.cache", "/app"]
+
+
 @settings(deadline=None, max_examples=300)
-@given(st.integers(0, 200), st.binary(min_size=1, max_size=8), st.integers(0, 200))
-def test_damaged_caches(at: int, new: bytes, end: int) -> None:
-    """A table of entries or CacheError, never anything else, whatever the bytes."""
-    good = cache_of({"liba.so.1": "/lib/liba.so.1", "libb.so": "/usr/lib/libb.so"})
-    data = (good[:at] + new + good[at + len(new) :])[:end] if at % 2 else good[:at] + new
-    try:
-        assert len(read_cache(data)) <= 2
-    except CacheError:
-        assert data != good
+@given(
+    st.sampled_from([*PARTS, "/etc/nsswitch.conf", "/etc/ld.so.conf", "/etc/ld.so.preload"]),
+    st.integers(0, 600),
+    st.binary(min_size=1, max_size=8),
+    st.integers(1, 1200),
+)
+def test_whatever_is_damaged(path: str, at: int, new: bytes, end: int) -> None:
+    """One damaged file of an image makes faults, never an error."""
+    cached = cache_of({"libone.so.1": f"{LIB}/libone.so.1"})
+    files = {**ELSEWHERE, **CONFIGURED, "/etc/ld.so.cache": cached}
+    good = files.get(path, b"passwd: files nis\n/gone.so\n")
+    assert isinstance(good, bytes)
+    damaged = (good[:at] + new + good[at + len(new) :])[:end]
+    result = closure(MemoryView({**files, path: damaged}), ["/app"])
+    assert result.nodes or result.faults
+    assert all(fault.chain[-1] == fault.by for fault in result.faults)

@@ -5,8 +5,7 @@ import re
 import shutil
 import struct
 import subprocess
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,107 +14,28 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from probe.image import elf
+from probe.image.elf import Elf
 from probe.image.elf import ElfError
 from probe.image.elf import Kind
 from probe.image.elf import Libc
+from probe.image.elf_notes import DlopenNote
+from probe.image.elf_notes import Priority
+from probe.image.elf_source import Paged
 from tests.support.components import missing
 from tests.support.components import require
-
-AMD64, ARM64, I386, S390X = 62, 183, 3, 22
-LOAD, DYNAMIC, INTERP, NOTE = 1, 2, 3, 4
-GLIBC_LOADER = "/lib64/ld-linux-x86-64.so.2"
-MUSL_LOADER = "/lib/ld-musl-x86_64.so.1"
+from tests.support.elf_files import AMD64
+from tests.support.elf_files import ARM64
+from tests.support.elf_files import GLIBC_LOADER
+from tests.support.elf_files import I386
+from tests.support.elf_files import MUSL_LOADER
+from tests.support.elf_files import S390X
+from tests.support.elf_files import dlopen_note
+from tests.support.elf_files import make
 
 
 def tool(name: str) -> str:
     """Return a program of binutils or gcc, or end the test."""
     return shutil.which(name) or missing(f"no {name}", "apt-get install gcc")
-
-
-class Strings:
-    """A string table that grows as names are asked for."""
-
-    def __init__(self) -> None:
-        self.data = b"\0"
-
-    def __call__(self, name: str) -> int:
-        at = len(self.data)
-        self.data += name.encode() + b"\0"
-        return at
-
-
-def records(mark: str, requires: Mapping[str, tuple[str, ...]], strings: Strings) -> bytes:
-    """Write a verneed section; a version that begins with ? is weak."""
-    out = b""
-    for last, (file, versions) in enumerate(requires.items(), 1 - len(requires)):
-        size = 16 + 16 * len(versions)
-        out += struct.pack(mark + "HHIII", 1, len(versions), strings(file), 16, size if last else 0)
-        for rest, version in enumerate(versions, 1 - len(versions)):
-            flags, name = (2 if version[0] == "?" else 0), strings(version.lstrip("?"))
-            out += struct.pack(mark + "IHHII", 0, flags, 0, name, 16 if rest else 0)
-    return out
-
-
-def definitions(mark: str, provides: tuple[str, ...], strings: Strings) -> bytes:
-    """Write a verdef section."""
-    out = b""
-    for last, version in enumerate(provides, 1 - len(provides)):
-        out += struct.pack(mark + "HHHHIII", 1, 0, 1, 1, 0, 20, 28 if last else 0)
-        out += struct.pack(mark + "II", strings(version), 0)
-    return out
-
-
-def make(
-    *needed: str,
-    soname: str | None = None,
-    interpreter: str | None = None,
-    rpath: str | None = None,
-    runpath: str | None = None,
-    requires: Mapping[str, tuple[str, ...]] | None = None,
-    provides: tuple[str, ...] = (),
-    kind: int = 3,
-    machine: int = AMD64,
-    bits: int = 64,
-    order: str = "little",
-    flags: int = 0,
-    tail: bytes = b"",
-) -> bytes:
-    """Write a small ELF file: header, program headers, one segment with all of its content."""
-    mark, word = "<" if order == "little" else ">", "Q" if bits == 64 else "I"
-    strings = Strings()
-    tags = [(1, strings(name)) for name in needed]
-    named = ((14, soname), (15, rpath), (29, runpath))
-    tags += [(tag, strings(name)) for tag, name in named if name is not None]
-    need = records(mark, requires or {}, strings)
-    given_ = definitions(mark, provides, strings)
-    path = interpreter.encode() + b"\0" if interpreter else b""
-    head, phent = (64, 56) if bits == 64 else (52, 32)
-    count = 4 if interpreter else 3
-    base = head + phent * count
-    at = base + len(path)
-    spots = {"strings": at, "need": at + len(strings.data)}
-    spots["given"] = spots["need"] + len(need)
-    tags += [(5, spots["strings"]), (10, len(strings.data))]
-    tags += [(0x6FFFFFFE, spots["need"]), (0x6FFFFFFF, len(requires))] if requires else []
-    tags += [(0x6FFFFFFC, spots["given"]), (0x6FFFFFFD, len(provides))] if provides else []
-    tags += [(0x6FFFFFFB, flags), (0, 0)]
-    dynamic = b"".join(struct.pack(mark + word * 2, *tag) for tag in tags)
-    dynamic_at = spots["given"] + len(given_)
-    tail_at = dynamic_at + len(dynamic)
-    spans = [(LOAD, 0, tail_at), (LOAD, tail_at, len(tail)), (DYNAMIC, dynamic_at, len(dynamic))]
-    spans += [(INTERP, base, len(path))] if interpreter else []
-
-    def segment(type_: int, start: int, size: int) -> bytes:
-        if bits == 64:
-            return struct.pack(mark + "IIQQQQQQ", type_, 6, start, start, start, size, size, 8)
-        return struct.pack(mark + "IIIIIIII", type_, start, start, start, size, size, 6, 4)
-
-    identity = bytes([*b"\x7fELF", bits // 32, 1 if order == "little" else 2, 1]).ljust(16, b"\0")
-    header = identity + struct.pack(
-        mark + f"HHI{word * 3}IHHHHHH", kind, machine, 1, 0, head, 0, 0, head, phent, count, 0, 0, 0
-    )
-    programs = b"".join(segment(*span) for span in spans)
-    return header + programs + path + strings.data + need + given_ + dynamic + tail
 
 
 FULL = make(
@@ -126,6 +46,7 @@ FULL = make(
     runpath="$ORIGIN/../lib",
     requires={"libc.so.6": ("GLIBC_2.34", "?GLIBC_2.99"), "libone.so.1": ("ONE",)},
     provides=("libfull.so.2", "FULL_1"),
+    notes=dlopen_note('[{"soname": ["libnoted.so"]}]'),
 )
 
 LAYOUTS = [
@@ -192,6 +113,30 @@ def test_go_build_info() -> None:
     assert not elf.read(make(kind=2, tail=mark[1:])).go
 
 
+def test_dlopen_notes() -> None:
+    """They come from the segment of notes, in every class and byte order."""
+    text = '[{"soname": ["liba.so"], "priority": "required"}]'
+    for bits, order, machine in ((64, "little", AMD64), (64, "big", S390X), (32, "little", I386)):
+        notes = dlopen_note(text, "<" if order == "little" else ">")
+        found = elf.read(make(bits=bits, order=order, machine=machine, notes=notes)).dlopen
+        assert found == (DlopenNote(("liba.so",), Priority.REQUIRED),)
+
+
+def test_names_that_overlap_are_bounded() -> None:
+    """Tails of one long name, each of which is a name too, take no more than a megabyte."""
+    made = make("x" * 4000, requires={"y": ("z",)})
+    strings = made.index(b"x" * 4000)
+    tag = struct.pack("<QQ", 1, 1)
+    assert made.count(tag) == 1
+    many = b"".join(struct.pack("<QQ", 1, 1 + skip) for skip in range(1000))
+    table = many + made[made.index(tag) + 16 :]
+    start = len(made)
+    program = cut(made, 64 + 2 * 56 + 8, struct.pack("<QQQQ", start, start, start, len(table)))
+    assert made[strings - 1] == 0
+    with pytest.raises(ElfError, match="names of more than"):
+        elf.read(program + table)
+
+
 def cut(data: bytes, at: int, new: bytes) -> bytes:
     return data[:at] + new + data[at + len(new) :]
 
@@ -241,9 +186,22 @@ def test_circles_end() -> None:
         elf.read(cut(looping, start + 12, struct.pack("<I", 1)))
 
 
+def told(read: Callable[[], Elf]) -> Elf | str:
+    try:
+        return read()
+    except ElfError as error:
+        return str(error)
+
+
 def facts_or_error(data: bytes) -> None:
-    with suppress(ElfError):
-        assert elf.read(data).bits in {32, 64}
+    """Read it whole and in parts: the same facts or the same sentence, never anything else."""
+
+    def part(start: int, size: int) -> bytes:
+        assert 0 <= start <= start + size <= len(data)
+        return data[start : start + size]
+
+    whole = told(lambda: elf.read(data))
+    assert whole == told(lambda: elf.read_from(Paged(len(data), part)))
 
 
 @settings(deadline=None, max_examples=200)

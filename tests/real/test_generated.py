@@ -33,17 +33,17 @@ from probe.mock.server import Mock
 from probe.platforms.timings import Timings
 from probe.scripts import inline
 from probe.scripts import script_text
-from tests.real.test_docker import HARDENED
-from tests.real.test_docker import REFUSED
-from tests.real.test_docker import WAIT
-from tests.real.test_docker import Engine
-from tests.real.test_docker import daemon
-from tests.real.test_docker import root_files
-from tests.real.test_docker import wait_for_check
-from tests.real.test_docker import wait_for_state
 from tests.support import agent
 from tests.support.components import require
 from tests.support.components import require_root
+from tests.support.engine import HARDENED
+from tests.support.engine import REFUSED
+from tests.support.engine import WAIT
+from tests.support.engine import Engine
+from tests.support.engine import daemon
+from tests.support.engine import root_files
+from tests.support.engine import wait_for_check
+from tests.support.engine import wait_for_state
 
 pytestmark = pytest.mark.real
 

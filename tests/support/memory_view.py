@@ -46,7 +46,7 @@ class MemoryView:
     """Files by absolute path; directories above them come by themselves.
 
     Bytes make a file of mode 0755; `File`, `symlink`, `folder` or an `Entry` (its path does not
-    count) make the rest.
+    count) make the rest. `faults` are what could not be placed.
     """
 
     def __init__(
@@ -58,8 +58,7 @@ class MemoryView:
         self._tree: Tree[bytes] = Tree(max_entries=100_000, max_steps=10_000_000)
         members = [_member(path, value) for path, value in files.items()]
         self._tree.add_layer(members, whiteouts=False)
-        if self._tree.faults:
-            raise AssertionError(self._tree.faults)
+        self.faults = tuple(self._tree.faults)
 
     def entries(self) -> Iterable[Entry]:
         return [self._tree.entries[path] for path in sorted(self._tree.entries)]
@@ -81,3 +80,6 @@ class MemoryView:
 
     def head(self, path: str, size: int) -> bytes:
         return self.read(path)[:size]
+
+    def part(self, path: str, start: int, size: int) -> bytes:
+        return self.read(path)[start : start + size]

@@ -1,80 +1,16 @@
-"""Which words a shell knows by itself, and which commands run another command that they are given.
+"""Which commands run another command that they are given, and where it stands in their line.
 
-Builtins: `compgen -b` of bash 5.2, the manual and builtins.def of dash 0.5.12, and `help` of
-busybox 1.35 without its applets (whether a busybox runs those by itself, without a link in PATH,
-was chosen when it was compiled). Options of the wrappers: their manual pages in Debian 12.
+Options: the manual pages of Debian 12; those of gosu, su-exec, tini, dumb-init, catatonit, runit
+and s6 from their own documentation.
 """
 
+import re
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
-
-class Dialect(StrEnum):
-    """Whose words count. What `/bin/sh` is, only the image knows; DASH is the strictest guess."""
-
-    BASH = "bash"
-    DASH = "dash"
-    ASH = "ash"
-
-
-SHELLS: Final[Mapping[str, Dialect]] = {
-    "ash": Dialect.ASH,
-    "bash": Dialect.BASH,
-    "bash-static": Dialect.BASH,
-    "dash": Dialect.DASH,
-    "rbash": Dialect.BASH,
-    "sh": Dialect.DASH,
-}
-"""Names of interpreters whose scripts can be read; ksh, zsh and fish have words of their own."""
-
-
-def words(text: str) -> frozenset[str]:
-    """Return the words of *text*: a table of some dozen is best read as lines of words."""
-    return frozenset(text.split())
-
-
-_POSIX = words("""
-. : [ alias bg break cd command continue echo eval exec exit export false fg getopts hash jobs kill
-local printf pwd read readonly return set shift test times trap true type ulimit umask unalias unset
-wait
-""")
-
-BUILTINS: Final[Mapping[Dialect, frozenset[str]]] = {
-    Dialect.BASH: _POSIX
-    | words("bind builtin caller compgen complete compopt declare dirs disown enable fc help")
-    | words("history let logout mapfile popd pushd readarray shopt source suspend typeset"),
-    Dialect.DASH: _POSIX | {"chdir"},
-    Dialect.ASH: _POSIX | words("[[ chdir help history let source"),
-}
-
-_KEYWORDS = words("! { } case do done elif else esac fi for if in then until while")
-
-KEYWORDS: Final[Mapping[Dialect, frozenset[str]]] = {
-    Dialect.BASH: _KEYWORDS | words("[[ ]] coproc function select time"),
-    Dialect.DASH: _KEYWORDS,
-    Dialect.ASH: _KEYWORDS | words("[[ ]] function"),
-}
-
-QUESTIONS: Final[Mapping[str, str]] = {
-    "command": "vV",
-    "hash": "",
-    "type": "",
-    "which": "",
-    "whence": "",
-}
-"""Commands that ask whether others are there; for `command`, one of these options makes it so."""
-
-FILE_TESTS: Final = frozenset({"-e", "-f", "-r", "-s", "-x"})
-"""Operators of test that a missing program fails."""
-
-LEAVING: Final = frozenset({"break", "continue", "exit", "logout", "return"})
-"""Commands after which the next line is not reached."""
-
-ASSIGNING: Final = frozenset({"getopts", "mapfile", "read", "readarray"})
-"""Commands that set the variables which their words name, to what cannot be known."""
+from probe.image.shell.tables import words
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +85,7 @@ class Wrapper:
             if letter in self.scripts:
                 return _script(at, index + 1 if inside and self.assignments else 0, len(line))
             if letter in self.values:
-                return _Option(letters=word[1:], skip=0 if inside else 1)
+                return _Option(letters=word[1 : index + 1], skip=0 if inside else 1)
         return _Option(letters=word[1:])
 
     def _long(self, word: str, at: int, count: int) -> "_Option":
@@ -179,21 +115,20 @@ def _is_assignment(word: str) -> bool:
     return bool(equals) and name.isidentifier()
 
 
-_SHELL = Wrapper(
-    values="oO", long_values=words("init-file rcfile"), scripts=frozenset("c"), stops="s"
-)
 _PLAIN = Wrapper()
 _ONE = Wrapper(operands=1)
 
 WRAPPERS: Final[Mapping[str, Wrapper]] = {
-    **dict.fromkeys(["catchsegv", "dbus-run-session", "eatmydata", "linux32", "linux64"], _PLAIN),
-    **dict.fromkeys(["nohup", "setsid", "catatonit"], _PLAIN),
-    **dict.fromkeys(["gosu", "setarch", "setuidgid", "s6-setuidgid", "su-exec", "envdir"], _ONE),
-    **dict.fromkeys(SHELLS, _SHELL),
-    "chroot": Wrapper(long_values=words("groups userspec"), operands=1),
+    **dict.fromkeys(words("catchsegv dbus-run-session eatmydata linux32 linux64"), _PLAIN),
+    **dict.fromkeys(words("nohup setsid s6-setsid with-contenv justc-envdir"), _PLAIN),
+    **dict.fromkeys(words("gosu setarch setuidgid envdir envuidgid su-exec"), _ONE),
+    **dict.fromkeys(words("s6-setuidgid s6-envuidgid s6-envdir"), _ONE),
+    **dict.fromkeys(words("tini tini-static docker-init"), Wrapper(values="pe", stops="h")),
+    "catatonit": Wrapper(stops="PVh"),
+    "chpst": Wrapper(values="uUb/CenlLmdopfctrs"),
     "chrt": Wrapper(values="TPD", stops="mp", operands=1),
     "doas": Wrapper(values="Cu", stops="Ls"),
-    "dumb-init": Wrapper(values="r", long_values=words("rewrite")),
+    "dumb-init": Wrapper(values="r", long_values=words("rewrite"), stops="hV"),
     "env": Wrapper(
         values="uC",
         long_values=words("chdir unset"),
@@ -212,12 +147,17 @@ WRAPPERS: Final[Mapping[str, Wrapper]] = {
         scripts=frozenset({"c", "command", "session-command"}),
         needs="u",
     ),
+    "s6-applyuidgid": Wrapper(values="ugG"),
+    "s6-notifyoncheck": Wrapper(values="sTtwnc3"),
+    "s6-setlock": Wrapper(values="td", operands=1),
+    "s6-softlimit": Wrapper(values="acdflmoprst"),
     "script": Wrapper(values="EIOBTmo", scripts=frozenset({"c", "command"}), needs="\0"),
     "setpriv": Wrapper(
         long_values=words(
             "reuid regid ruid euid rgid egid groups inh-caps ambient-caps bounding-set securebits"
             " pdeathsig selinux-label apparmor-profile"
-        )
+        ),
+        stops="dhV",
     ),
     "sg": Wrapper(scripts=frozenset("c"), needs="\0"),
     "stdbuf": Wrapper(values="ioe", long_values=words("input output error")),
@@ -237,8 +177,13 @@ WRAPPERS: Final[Mapping[str, Wrapper]] = {
     "taskset": Wrapper(stops="p", operands=1),
     "time": Wrapper(values="fo", long_values=words("format output")),
     "timeout": Wrapper(values="ks", long_values=words("kill-after signal"), operands=1),
-    "tini": Wrapper(values="pe"),
-    "unshare": Wrapper(values="SGRw"),
+    "unshare": Wrapper(
+        values="SGRwl",
+        long_values=words(
+            "setuid setgid root wd map-user map-users map-group map-groups monotonic boottime"
+            " propagation setgroups load-interp"
+        ),
+    ),
     "xargs": Wrapper(
         values="adEILnPs",
         long_values=words(
@@ -247,7 +192,9 @@ WRAPPERS: Final[Mapping[str, Wrapper]] = {
         default="echo",
     ),
 }
-"""By the name's last part. `find`, `start-stop-daemon` and `flock -c` have forms of their own."""
+"""By the name's last part. What has a form of its own stands in `calls`; shells below."""
+
+CHROOT: Final = Wrapper(long_values=words("groups userspec"), operands=1)
 
 BUILTIN_WRAPPERS: Final[Mapping[str, Wrapper]] = {
     "builtin": _PLAIN,
@@ -255,3 +202,28 @@ BUILTIN_WRAPPERS: Final[Mapping[str, Wrapper]] = {
     "exec": Wrapper(values="a"),
     "time": _PLAIN,
 }
+
+_LONG_SHELL_VALUES = frozenset({"--init-file", "--rcfile"})
+
+
+def shell_payload(line: Sequence[str]) -> Payload:
+    """Find what a shell reads: with -c, wherever it stands among the options, the first operand.
+
+    Each o or O takes one more word, as in `bash -euxo pipefail -c STRING`. With -s, or without
+    an operand, the script comes from stdin.
+    """
+    letters, at = "", 0
+    while at < len(line) and re.match(r"[-+].|-$", line[at]):
+        word, at = line[at], at + 1
+        if word in {"-", "--"}:
+            break
+        if word.startswith("--"):
+            at += word in _LONG_SHELL_VALUES
+            continue
+        letters += word[1:] if word.startswith("-") else ""
+        at += len(re.findall("[oO]", word))
+    if at >= len(line):
+        return Payload()
+    if "c" in letters:
+        return Payload(script=(at, 0))
+    return Payload() if "s" in letters else Payload(at)

@@ -1,0 +1,104 @@
+"""All that goes into the image: of the program, of the root, and what is written for it."""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from probe.image.archives import open_image
+from probe.image.build.dpkg import Package
+from probe.image.build.errors import BuildError
+from probe.image.build.items import Item
+from probe.image.build.items import with_parents
+from probe.image.build.packages import attribute
+from probe.image.build.recipe import SCRIPTS
+from probe.image.build.recipe import Recipe
+from probe.image.build.recipe import written
+from probe.image.build.select import OS_RELEASE
+from probe.image.build.select import Binary
+from probe.image.build.select import read_binary
+from probe.image.build.select import select
+from probe.image.closure import MAX_FILE
+from probe.image.root_view import RootView
+from probe.image.root_view import Source
+from probe.image.root_view import WholeView
+from probe.scripts import script_text
+
+_LISTED = ("/etc/ld.so.conf.d",)
+"""What the search for libraries lists."""
+_REPLACEABLE = {"/etc/passwd", "/etc/group", "/etc/nsswitch.conf"}
+"""Of our files those that a root may know better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """All that the layer holds, sorted, and what comes with it."""
+
+    items: tuple[Item, ...]
+    program: str
+    architecture: str
+    packages: tuple[Package, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def os_release(self) -> str:
+        """The text of os-release; the file that /etc/os-release leads to."""
+        ends = OS_RELEASE.rpartition("/")[2]
+        found = (one.data for one in self.items if one.path.endswith(f"/{ends}") and one.data)
+        return next(found, b"").decode("utf-8", "replace")
+
+
+def gather(
+    recipe: Recipe,
+    program: str,
+    where: str,
+    includes: tuple[str, ...],
+    progress: Callable[[str], None],
+) -> Contents:
+    """Gather all for the *program*, a file, from the root at *where*.
+
+    Raises:
+        BuildError: they do not make an image.
+        ViewError: the root cannot be read.
+    """
+    binary = _read(program)
+    with _opened(where, binary.architecture) as root:
+        progress("looking for what the program needs")
+        chosen = select(root, binary, recipe, includes)
+        progress("comparing files with their packages")
+        found = attribute(root, chosen.items, chosen.borrowed, binary.architecture)
+    taken = {item.path: item for item in found.items}
+    scripts = {name: script_text(name) for name in SCRIPTS}
+    for item in written(recipe, scripts):
+        if item.path in taken and item.path not in _REPLACEABLE:
+            raise BuildError(f"--include: {item.path} is one of the image's own files")
+        taken.setdefault(item.path, item)
+    return Contents(
+        tuple(with_parents(taken.values())),
+        chosen.program,
+        binary.architecture,
+        found.packages,
+        (*chosen.notes, *found.notes),
+    )
+
+
+def _read(where: str) -> Binary:
+    path = Path(where)
+    if not path.is_file():
+        raise BuildError(f"{where}: no such file" if not path.exists() else f"{where}: no file")
+    if path.stat().st_size > MAX_FILE:
+        raise BuildError(f"{where}: more than {MAX_FILE} bytes")
+    return read_binary(where, path.read_bytes())
+
+
+@contextmanager
+def _opened(where: str, architecture: str) -> Iterator[Source]:
+    """Open a root: a directory as it is, an archive or a layout as an image."""
+    path = Path(where)
+    if path.is_dir() and not (path / "oci-layout").exists():
+        with RootView(where, _LISTED) as root:
+            yield root
+        return
+    with open_image(where, architecture=architecture) as image:
+        yield WholeView(image)

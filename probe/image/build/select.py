@@ -1,0 +1,362 @@
+"""Which files of a root an image needs: bash, the program's libraries, the CA bundle, the includes.
+
+A file keeps its place and comes with every link on the way to it, so that loaders and scripts find
+it as they do in the root: with /lib a link to usr/lib where the root has that (merged-/usr).
+Loaders are judged by the image to be, not by the root: without its ld.so.cache and ld.so.preload,
+with our nsswitch.conf.
+"""
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+from posixpath import dirname
+
+from probe.image import elf
+from probe.image.build.certificates import BUNDLE
+from probe.image.build.certificates import find_bundle
+from probe.image.build.errors import BuildError
+from probe.image.build.items import EXECUTABLE
+from probe.image.build.items import Item
+from probe.image.build.items import Origin
+from probe.image.build.items import file
+from probe.image.build.items import link
+from probe.image.build.recipe import BASH
+from probe.image.build.recipe import NSSWITCH
+from probe.image.build.recipe import NSSWITCH_TEXT
+from probe.image.build.recipe import Recipe
+from probe.image.build.recipe import shell_link
+from probe.image.closure import LD_SO_CACHE
+from probe.image.closure import LD_SO_PRELOAD
+from probe.image.closure import MAX_FILE
+from probe.image.closure import Closure
+from probe.image.closure import FaultKind
+from probe.image.closure import Rule
+from probe.image.closure import closure
+from probe.image.elf import Elf
+from probe.image.elf import ElfError
+from probe.image.root_view import Source
+from probe.image.view import MAX_HOPS
+from probe.image.view import MAX_STEPS
+from probe.image.view import READ_LIMIT
+from probe.image.view import Entry
+from probe.image.view import ImageConfig
+from probe.image.view import Kind
+from probe.image.view import ViewError
+from probe.image.view import join
+from probe.image.view import parent_of
+
+OS_RELEASE = "/etc/os-release"
+_PROGRAMS = "/usr/bin"
+_MERGED = ("/bin", "/sbin", "/lib")
+"""Links of a merged-/usr that anything may count on; /lib64 comes with a loader."""
+_MODE_BITS = 0o777
+_FIX = "install it in the root, or give another root with --from"
+_FIXES = {
+    FaultKind.VERSION: "give a newer root with --from, or build the program on an older system",
+    FaultKind.MISMATCH: "install it for this architecture, or give another root with --from",
+}
+_TOLERATED = {FaultKind.CACHE_STALE, FaultKind.PRELOAD, FaultKind.NOT_CACHED}
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """The program that the image is made for, read from outside the root."""
+
+    where: str
+    data: bytes
+    facts: Elf
+
+    @property
+    def architecture(self) -> str:
+        return self.facts.architecture or ""
+
+
+def read_binary(where: str, data: bytes) -> Binary:
+    """Look at a program. Raises BuildError where it is none that Linux loads."""
+    if not elf.is_elf(data):
+        kind = "a script, not a program" if data.startswith(b"#!") else "not an ELF program"
+        raise BuildError(f"{where}: {kind}: --binary takes what the compiler or linker wrote")
+    try:
+        facts = elf.read(data)
+    except ElfError as error:
+        raise BuildError(f"{where}: {error}") from error
+    runs = facts.interpreter or facts.pie or facts.kind is elf.Kind.EXECUTABLE
+    if not runs or facts.kind not in {elf.Kind.EXECUTABLE, elf.Kind.SHARED}:
+        raise BuildError(f"{where}: an ELF file that is no program (a library or an object file)")
+    if facts.architecture is None:
+        raise BuildError(f"{where}: for a machine that images have no word for ({facts.machine})")
+    return Binary(where, data, facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What goes into the image from the root and for the program, and what the user should know.
+
+    `program` is the program's path in the image; `borrowed` the files that stand for others: by
+    path the package that they are made of.
+    """
+
+    items: tuple[Item, ...]
+    program: str
+    notes: tuple[str, ...]
+    borrowed: dict[str, str] = field(default_factory=dict)
+
+
+def select(root: Source, binary: Binary, recipe: Recipe, includes: Iterable[str]) -> Selection:
+    """Choose the files.
+
+    Raises:
+        BuildError: the root lacks something, is of another architecture, or has what is there
+            twice.
+        ViewError: a file cannot be read.
+    """
+    taken = _Taken(root)
+    bash = _take_bash(taken, binary)
+    program = _program_path(root, recipe.program)
+    for path in includes:
+        taken.include(path)
+    staged = _Staged(root, program, binary.data)
+    if NSSWITCH not in taken.items:
+        staged.put(NSSWITCH, NSSWITCH_TEXT)
+    _take_libraries(taken, staged, [BASH, program])
+    if program in taken.items:
+        raise BuildError(f"{program}: the root's own file has the program's name")
+    taken.add(file(program, binary.data, EXECUTABLE, Origin.APPLICATION))
+    taken.offer(OS_RELEASE)
+    borrowed = _take_certificates(taken, needed=recipe.is_synchronizer)
+    if recipe.with_sh:
+        taken.add(shell_link(bash))
+    return Selection(tuple(taken.items.values()), program, tuple(taken.notes), borrowed)
+
+
+def way(view: Source, path: str) -> list[Entry] | None:
+    """Return what a look-up of *path* meets: each link, and last what they lead to.
+
+    None where it leads nowhere, as in `view.trace`.
+    """
+    found: list[Entry] = []
+    current, hops = view.lstat("/"), 0
+    pending = [name for name in path.split("/") if name][::-1]
+    for _ in range(MAX_STEPS):
+        if current is None or not pending:
+            break
+        name = pending.pop()
+        if name in {".", ".."}:
+            current = view.lstat(parent_of(current.path) if name == ".." else current.path)
+            continue
+        entry = view.lstat(join(current.path, name))
+        if entry is None or entry.kind is not Kind.SYMLINK:
+            current = entry
+            continue
+        found.append(entry)
+        hops += 1
+        target = entry.target or ""
+        pending += [part for part in target.split("/") if part][::-1]
+        current = view.lstat("/") if target.startswith("/") else current
+        if hops > MAX_HOPS or not target:
+            return None
+    return None if current is None or pending else [*found, current]
+
+
+class _Taken:
+    """What has been taken so far."""
+
+    def __init__(self, root: Source) -> None:
+        self.root = root
+        self.items: dict[str, Item] = {}
+        self.notes: list[str] = []
+        self.programs: list[str] = []
+        """ELF files that were included, whose libraries come along."""
+
+    def add(self, item: Item) -> None:
+        self.items[item.path] = item
+
+    def take(self, path: str) -> Entry:
+        """Take what *path* leads to, with every link on the way. Raises BuildError."""
+        found = way(self.root, path)
+        if found is None:
+            raise BuildError(f"{path}: not in the root, or a link to nothing")
+        for entry in found:
+            self._copy(entry)
+        return found[-1]
+
+    def offer(self, path: str) -> None:
+        """Take a file that the image can do without."""
+        if way(self.root, path) is not None:
+            self.take(path)
+
+    def offer_link(self, path: str) -> None:
+        entry = self.root.lstat(path)
+        if entry is not None and entry.kind is Kind.SYMLINK:
+            self.offer(path)
+
+    def include(self, path: str) -> None:
+        """Take a file or a folder with all below it."""
+        if not path.startswith("/"):
+            raise BuildError(f"--include {path!r}: give the path in the root, beginning with /")
+        top = self.take(path)
+        if top.path == "/":
+            raise BuildError("--include /: name the files and folders that are wanted")
+        entries = [top]
+        if top.kind is Kind.DIRECTORY:
+            entries += self.root.below(top.path)
+        for entry in entries:
+            self._include(entry)
+
+    def _include(self, entry: Entry) -> None:
+        if entry.kind is Kind.OTHER:
+            self.notes.append(f"{entry.path}: no file, folder or link: left out")
+        elif entry.kind is Kind.SYMLINK:
+            self._follow(entry)
+        else:
+            self._copy(entry)
+            if entry.kind is Kind.FILE and elf.is_elf(self.root.head(entry.path, 4)):
+                self._note_program(entry.path)
+
+    def _follow(self, entry: Entry) -> None:
+        """Take a link with the file that it leads to; a folder is another --include."""
+        found = way(self.root, entry.path)
+        if found is None or found[-1].kind is not Kind.FILE:
+            self._copy(entry)
+            end = found[-1].path if found else "nothing"
+            if found is None or not self.has(end):
+                self.notes.append(f"{entry.path}: a link to {end}, which is not taken with it")
+            return
+        for one in found:
+            self._copy(one)
+
+    def has(self, path: str) -> bool:
+        return path in self.items
+
+    def _note_program(self, path: str) -> None:
+        try:
+            facts = elf.read(self.root.read(path, MAX_FILE))
+        except ElfError:
+            return
+        if facts.kind in {elf.Kind.EXECUTABLE, elf.Kind.SHARED}:
+            self.programs.append(path)
+
+    def _copy(self, entry: Entry) -> None:
+        if entry.path in self.items or entry.path == "/":
+            return
+        data = self.root.read(entry.path, MAX_FILE) if entry.kind is Kind.FILE else b""
+        # setuid, setgid: what a user of the image could become root with.
+        mode = entry.mode & _MODE_BITS
+        if entry.kind is Kind.DIRECTORY:
+            mode |= entry.mode & 0o1000
+        self.items[entry.path] = Item(
+            entry.path, entry.kind, mode, Origin.ROOT, data, entry.target or ""
+        )
+
+
+def _take_bash(taken: _Taken, binary: Binary) -> str:
+    """Take bash and return its path. Raises BuildError."""
+    found = way(taken.root, BASH)
+    if found is None or found[-1].kind is not Kind.FILE:
+        raise BuildError(f"{BASH}: not in the root: apt-get install bash there")
+    path = taken.take(BASH).path
+    for top in _MERGED:
+        taken.offer_link(top)
+    try:
+        facts = elf.read(taken.root.read(path, MAX_FILE))
+    except ElfError as error:
+        raise BuildError(f"{path}: {error}") from error
+    if not facts.fits(binary.facts):
+        raise BuildError(
+            f"the root is for {facts.architecture or facts.machine} ({path}), {binary.where} for "
+            f"{binary.architecture}: give a root for {binary.architecture} with --from"
+        )
+    return path
+
+
+def _program_path(root: Source, name: str) -> str:
+    """Return where the program goes: below /usr/bin, where the entrypoint's PATH leads."""
+    folder = root.resolve(_PROGRAMS)
+    where = folder.path if folder is not None and folder.kind is Kind.DIRECTORY else _PROGRAMS
+    return join(where, name)
+
+
+def _take_libraries(taken: _Taken, staged: "_Staged", programs: list[str]) -> None:
+    """Take what the loader opens for the programs. Raises BuildError."""
+    found = closure(staged, [*programs, *taken.programs])
+    problems = [
+        f"{fault.by}: {fault.kind}: {fault.detail}: {_FIXES.get(fault.kind, _FIX)}"
+        for fault in found.faults
+        if fault.kind not in _TOLERATED
+    ]
+    if problems:
+        raise BuildError(*problems)
+    default = _default_directory(found)
+    for node in found.nodes:
+        for use in node.uses:
+            if use.opened != staged.program:
+                taken.take(use.opened)
+            if use.rule is Rule.CONFIGURED:
+                # Only ld.so.cache would lead there, which the image does without.
+                taken.take(default)
+                real = staged.resolve(default)
+                where = real.path if real is not None else default
+                taken.add(link(join(where, use.name), use.opened))
+
+
+def _default_directory(found: Closure) -> str:
+    """Return a directory that the loader searches whatever is configured."""
+    uses = (use for node in found.nodes for use in node.uses)
+    return next((dirname(use.opened) for use in uses if use.rule is Rule.DEFAULT), "/lib")
+
+
+def _take_certificates(taken: _Taken, *, needed: bool) -> dict[str, str]:
+    if BUNDLE in taken.items:
+        return {}
+    found = find_bundle(taken.root)
+    if found is not None:
+        taken.notes += found.notes
+        taken.add(replace(file(BUNDLE, found.data), origin=Origin.ROOT))
+        return {BUNDLE: "ca-certificates"}
+    if needed:
+        raise BuildError(f"{BUNDLE}: not in the root: apt-get install ca-certificates there")
+    taken.notes.append(f"no {BUNDLE} in the root: programs of the image trust no TLS server")
+    return {}
+
+
+class _Staged:
+    """The root as the image will be: with the program and our nsswitch.conf, without cache."""
+
+    config: ImageConfig | None = None
+
+    def __init__(self, root: Source, program: str, data: bytes) -> None:
+        self._root = root
+        self.program = program
+        self._data = {program: data}
+
+    def put(self, path: str, data: bytes) -> None:
+        self._data[path] = data
+
+    def entries(self) -> Iterable[Entry]:
+        return self._root.entries()
+
+    def below(self, path: str) -> Iterator[Entry]:
+        return self._root.below(path)
+
+    def lstat(self, path: str) -> Entry | None:
+        return self._own(path) or self._root.lstat(path)
+
+    def resolve(self, path: str) -> Entry | None:
+        if path in {LD_SO_CACHE, LD_SO_PRELOAD}:
+            return None
+        return self._own(path) or self._root.resolve(path)
+
+    def _own(self, path: str) -> Entry | None:
+        if path not in self._data:
+            return None
+        return Entry(path, Kind.FILE, EXECUTABLE, 0, 0, len(self._data[path]))
+
+    def read(self, path: str, limit: int = READ_LIMIT) -> bytes:
+        if path in {LD_SO_CACHE, LD_SO_PRELOAD}:
+            raise ViewError(f"{path}: no such file")
+        return self._data[path] if path in self._data else self._root.read(path, limit)
+
+    def head(self, path: str, size: int) -> bytes:
+        return self._data[path][:size] if path in self._data else self._root.head(path, size)
