@@ -222,7 +222,9 @@ is_service_link() {
 read_file() {
   local fd quoted status path=${!1} limit=65536
   quote "$path"
-  if [[ ! -r $path || -d $path ]] || ! { exec {fd}<"$path"; } 2>&-; then
+  if [[ -r $path && ! -d $path ]] && { exec {fd}<"$path"; } 2>&-; then
+    :
+  else
     refuse "$1: cannot read $quoted"
     return 1
   fi

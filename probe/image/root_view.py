@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Protocol
 from typing import Self
 
 from probe.image.archives.root import _stat_entry as stat_entry
@@ -25,7 +24,6 @@ from probe.image.view import READ_LIMIT
 from probe.image.view import Entry
 from probe.image.view import ImageConfig
 from probe.image.view import Kind
-from probe.image.view import View
 from probe.image.view import ViewError
 from probe.image.view import join
 from probe.image.view import locate
@@ -33,13 +31,6 @@ from probe.image.view import parent_of
 
 MAX_LISTED = 200_000
 """Names listed below one folder: /usr of a full desktop has about 400,000, no part of it half."""
-
-
-class Source(View, Protocol):
-    """A view that can list one folder."""
-
-    def below(self, path: str) -> Iterator[Entry]:
-        """Return the entries below the folder at *path*, sorted by path, links not followed."""
 
 
 class RootView:
@@ -135,25 +126,6 @@ class RootView:
                 yield span
         except OSError as error:
             raise ViewError(f"{path}: cannot be read: {why(error)}") from error
-
-
-class WholeView:
-    """Any other view as a source: its entries are known already."""
-
-    def __init__(self, view: View) -> None:
-        self.config = view.config
-        self.entries = view.entries
-        self.lstat = view.lstat
-        self.resolve = view.resolve
-        self.read = view.read
-        self.head = view.head
-
-    def below(self, path: str) -> Iterator[Entry]:
-        top = self.resolve(path)
-        if top is None:
-            return iter(())
-        start = join(top.path, "")
-        return (one for one in self.entries() if one.path.startswith(start) and one.path != start)
 
 
 class _Lazy(Mapping[str, Entry]):

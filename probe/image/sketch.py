@@ -70,7 +70,12 @@ class Cache:
     libraries: Mapping[str, str]
 
 
-Drawn = Cache | Program | Text | Link | Folder
+@dataclass(frozen=True, slots=True)
+class Device:
+    mode: int = 0o666
+
+
+Drawn = Cache | Device | Program | Text | Link | Folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,8 @@ def _files(files: Mapping[str, Drawn]) -> Iterator[str]:
         match drawn:
             case Link(target):
                 yield f"{path} -> {target}"
+            case Device(mode):
+                yield f"{path}  device, mode {mode:04o}"
             case Folder(mode):
                 yield f"{path}/  mode {mode:04o}"
             case Text(text, mode):

@@ -7,7 +7,7 @@ import pytest
 
 from probe.image.archives import open_image
 from probe.image.root_view import RootView
-from probe.image.root_view import WholeView
+from probe.image.source import WholeView
 from probe.image.view import ViewError
 
 LINKS = {

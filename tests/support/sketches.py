@@ -8,6 +8,7 @@ from datetime import datetime
 from probe.image.facts import Facts
 from probe.image.rules.rule import Rule
 from probe.image.sketch import Cache
+from probe.image.sketch import Device
 from probe.image.sketch import Drawn
 from probe.image.sketch import Folder
 from probe.image.sketch import Link
@@ -15,6 +16,7 @@ from probe.image.sketch import Program
 from probe.image.sketch import Sketch
 from probe.image.sketch import Text
 from probe.image.view import Entry
+from probe.image.view import Kind
 from probe.image.walk import gather
 from tests.support.elf_files import cache_of
 from tests.support.elf_files import dlopen_note
@@ -38,6 +40,8 @@ def _content(drawn: Drawn) -> File | Entry:
     match drawn:
         case Link(target):
             return symlink(target)
+        case Device(mode):
+            return Entry("", Kind.OTHER, mode, 0, 0, 0, device=True)
         case Folder(mode, uid):
             return folder(mode, uid)
         case Text(text, mode, uid):

@@ -83,8 +83,7 @@ class Request:
 class Built:
     """What was made.
 
-    `size` is that of the plain layer in bytes, `root_size` that of its files but the program.
-
+    `size` is that of the plain layer in bytes, `root_size` that of its files but the program;
     `digest` is Docker's image ID, the digest of OCI's manifest, or of a folder's layer.
     """
 
@@ -130,8 +129,9 @@ def build(
         if bill is not None:
             progress("writing the SBOM")
             bill.path.write_text(_bill(request, contents, built), encoding="utf-8")
-            bill.commit()
         output.commit()
+        if bill is not None:
+            bill.commit()
     return _summary(request, contents, built, findings)
 
 
@@ -187,8 +187,12 @@ def _audit(
 
 
 def _bill(request: Request, contents: Contents, built: _Written) -> str:
-    from probe.image.build.sbom import make_sbom  # noqa: PLC0415 - an optional library
-
+    try:
+        from probe.image.build.sbom import make_sbom  # noqa: PLC0415 - an optional library
+    except ImportError as error:
+        raise BuildError(
+            "--sbom needs the package cyclonedx-python-lib: pip install 'split-probe[image]'"
+        ) from error
     return make_sbom(request.recipe, built.digest, contents)
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from probe.image.root_view import Source
+from probe.image.source import Source
 from probe.image.view import Kind
 from probe.image.view import ViewError
 

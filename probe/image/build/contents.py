@@ -21,8 +21,8 @@ from probe.image.build.select import read_binary
 from probe.image.build.select import select
 from probe.image.closure import MAX_FILE
 from probe.image.root_view import RootView
-from probe.image.root_view import Source
-from probe.image.root_view import WholeView
+from probe.image.source import Source
+from probe.image.source import WholeView
 from probe.scripts import script_text
 
 _LISTED = ("/etc/ld.so.conf.d",)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from probe.image.root_view import Source
+from probe.image.source import Source
 from probe.image.view import Kind
 
 DPKG = "/var/lib/dpkg"

@@ -129,6 +129,8 @@ def open_output(where: str, *, folder: bool, force: bool) -> Output:
         BuildError: it may not be replaced.
         OSError: there is no room or no right beside it.
     """
+    if where == "-" and folder:
+        raise BuildError("-: what is to be written is a folder; name it")
     if where == "-":
         return StreamOutput(None)
     path = Path(where)

@@ -21,7 +21,7 @@ from probe.image.build.errors import BuildError
 from probe.image.build.items import Item
 from probe.image.build.items import Origin
 from probe.image.build.items import file
-from probe.image.root_view import Source
+from probe.image.source import Source
 from probe.image.view import Kind
 
 _RECORDS = f"{DPKG}/status.d"

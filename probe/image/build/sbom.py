@@ -11,28 +11,22 @@ from collections.abc import Iterator
 from datetime import UTC
 from datetime import datetime
 
+from cyclonedx.model import HashAlgorithm
+from cyclonedx.model import HashType
+from cyclonedx.model import Property
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.bom import BomMetaData
+from cyclonedx.model.component import Component
+from cyclonedx.model.component import ComponentType
+from cyclonedx.output.json import JsonV1Dot6
+from packageurl import PackageURL
+
 from probe import __version__
 from probe.image.build.contents import Contents
 from probe.image.build.dpkg import Package
-from probe.image.build.errors import BuildError
 from probe.image.build.items import Item
 from probe.image.build.recipe import Recipe
 from probe.image.view import Kind
-
-try:
-    from cyclonedx.model import HashAlgorithm
-    from cyclonedx.model import HashType
-    from cyclonedx.model import Property
-    from cyclonedx.model.bom import Bom
-    from cyclonedx.model.bom import BomMetaData
-    from cyclonedx.model.component import Component
-    from cyclonedx.model.component import ComponentType
-    from cyclonedx.output.json import JsonV1Dot6
-    from packageurl import PackageURL
-except ImportError as error:
-    raise BuildError(
-        "--sbom needs the Python package cyclonedx-python-lib: pip install 'split-probe[image]'"
-    ) from error
 
 _FIELD = "probe:"
 """What our properties' names begin with."""

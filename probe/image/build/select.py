@@ -36,7 +36,7 @@ from probe.image.closure import Rule
 from probe.image.closure import closure
 from probe.image.elf import Elf
 from probe.image.elf import ElfError
-from probe.image.root_view import Source
+from probe.image.source import Source
 from probe.image.view import MAX_HOPS
 from probe.image.view import MAX_STEPS
 from probe.image.view import READ_LIMIT
@@ -207,7 +207,7 @@ class _Taken:
 
     def _include(self, entry: Entry) -> None:
         if entry.kind is Kind.OTHER:
-            self.notes.append(f"{entry.path}: no file, folder or link: left out")
+            self.notes.append(f"{entry.path}: neither file, folder nor link: left out")
         elif entry.kind is Kind.SYMLINK:
             self._follow(entry)
         else:
@@ -221,14 +221,11 @@ class _Taken:
         if found is None or found[-1].kind is not Kind.FILE:
             self._copy(entry)
             end = found[-1].path if found else "nothing"
-            if found is None or not self.has(end):
+            if end not in self.items:
                 self.notes.append(f"{entry.path}: a link to {end}, which is not taken with it")
             return
         for one in found:
             self._copy(one)
-
-    def has(self, path: str) -> bool:
-        return path in self.items
 
     def _note_program(self, path: str) -> None:
         try:
@@ -241,6 +238,8 @@ class _Taken:
     def _copy(self, entry: Entry) -> None:
         if entry.path in self.items or entry.path == "/":
             return
+        if entry.kind is Kind.OTHER:
+            raise BuildError(f"{entry.path}: neither file, folder nor link")
         data = self.root.read(entry.path, MAX_FILE) if entry.kind is Kind.FILE else b""
         # setuid, setgid: what a user of the image could become root with.
         mode = entry.mode & _MODE_BITS

@@ -185,7 +185,7 @@ def _links(facts: Facts) -> list[Entry]:
 
 
 def _bundle_is_named(facts: Facts) -> bool:
-    """Tell whether a bundle is there that other rules find fault with."""
+    """Tell whether there is a bundle, whole or broken: other rules judge it."""
     return any(facts.view.lstat(place.path) for place in trust.files(facts.environment))
 
 

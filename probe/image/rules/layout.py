@@ -11,6 +11,8 @@ from probe.image.facts import Facts
 from probe.image.rules.rule import Problem
 from probe.image.rules.rule import Rule
 from probe.image.rules.rule import rule
+from probe.image.rules.wording import some
+from probe.image.sketch import Device
 from probe.image.sketch import Link
 from probe.image.sketch import Sketch
 from probe.image.sketch import Text
@@ -162,4 +164,25 @@ def _escapes(link: Entry) -> bool:
     return climbs > link.path.count("/") - 1 or bool(_HOST.match(_lexical(link)))
 
 
-RULES: tuple[Rule, ...] = (usr_merge_split, dangling_link, link_to_host)
+@rule(
+    "device-node",
+    Severity.WARNING,
+    "the image holds a device",
+    why="Engines fill /dev themselves. Elsewhere a device is a way to the kernel's driver past what"
+    " the engine hands out, and engines without root cannot make it.",
+    fix="leave it out; give the container a device with --device",
+    good=Sketch({"/dev/null": Device()}),
+    bad=Sketch({"/srv/disk": Device(0o660)}),
+)
+def device_node(facts: Facts) -> Iterator[Problem]:
+    # What stands in /dev, as in roots made by debootstrap, is hidden by the engine's own.
+    found = [
+        entry.path
+        for entry in facts.view.entries()
+        if entry.device and not entry.path.startswith("/dev/")
+    ]
+    if found:
+        yield Problem(found[0], f"devices: {some(found)}")
+
+
+RULES: tuple[Rule, ...] = (usr_merge_split, dangling_link, link_to_host, device_node)

@@ -54,7 +54,7 @@ _REPAIRS: Final = (
     (re.compile(rb"\\;"), b""),
     (re.compile(rb"<>(?=[ \t]*[\w\"$/&])"), rb"< "),
     # a subshell in a subshell, not arithmetic
-    (re.compile(rb"[ \t]\(\((?=[a-z])"), b"( ("),
+    (re.compile(rb"[ \t]\(\((?=[a-z])(?![^\n]*\)\))"), b"( ("),
 )
 """Texts that the grammar stumbles over, none of which can name a command, and what stands instead.
 
@@ -71,9 +71,12 @@ def backquoted(text: str) -> Iterator[tuple[int, str]]:
 
 
 def substituted(text: str) -> Iterator[tuple[int, str]]:
-    """Yield where `$(` opens in *text*, and the script up to the bracket that closes it."""
+    """Yield where `$(` opens in *text*, and the script up to its bracket; not of arithmetic."""
     at = 0
     while (at := text.find("$(", at)) >= 0:
+        if text.startswith("$((", at):
+            at += 3
+            continue
         depth, end = 1, at + 2
         while end < len(text) and depth:
             depth += {"(": 1, ")": -1}.get(text[end], 0)
@@ -81,6 +84,18 @@ def substituted(text: str) -> Iterator[tuple[int, str]]:
         if not depth:
             yield at, text[at + 2 : end - 1]
         at = end
+
+
+def is_arithmetic(text: str) -> bool:
+    """Tell whether `$((...))` is what it looks like, and not subshells in a substitution."""
+    if not (text.startswith("$((") and text.endswith("))")):
+        return False
+    depth = 0
+    for letter in text[3:-2]:
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if depth < 0:
+            return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +106,7 @@ class Parsed:
 
 
 def parse(text: bytes, dialect: Dialect) -> Parsed:
-    """Parse *text* twice or more, blanking what the grammar cannot take: `coproc` and `<>`.
+    """Parse *text*, again while there is something to blank that the grammar cannot take.
 
     Blanks keep every offset and line. The body of a coproc is then a plain command.
     """
@@ -166,14 +181,21 @@ def _unreadable(root: Node, text: bytes, dialect: Dialect) -> Iterator[tuple[int
 
 
 def _misread_keyword(node: Node, text: bytes) -> Iterator[tuple[int, int]]:
-    """Yield what is in the way: `coproc` with its name; `a=` and newline, which takes the `if`."""
+    """Yield what is in the way: `coproc` with its name; `a=` and newline, which takes the `if`.
+
+    A `!` before `{`, `if` or a loop goes as well: what is asked there is then taken for granted.
+    """
     if node.text == b"coproc":
         found = _COPROC.match(text, node.start_byte)
         yield node.start_byte, found.end() if found else node.end_byte
-    elif node.parent is not None:
-        for child in node.parent.children:
-            if child.type == "variable_assignment":
-                yield child.start_byte, child.end_byte
+        return
+    command = node.parent
+    for child in command.children if command else ():
+        if child.type == "variable_assignment":
+            yield child.start_byte, child.end_byte
+    negated = command.parent if command else None
+    if negated is not None and negated.type == "negated_command":
+        yield negated.start_byte, negated.start_byte + 1
 
 
 def blanked(text: bytes, spans: Iterable[tuple[int, int]]) -> bytes:

@@ -1,10 +1,9 @@
-"""The walk over a script's tree: what stands where, and what holds there.
+"""The walk over a script's tree: what stands where, what holds there, and what is read with it.
 
-The grammar is tree-sitter's; who answers to a name (function, builtin, file in PATH) is decided
-here, with the tables of the shell in question. Words are followed as far as the script fixes
-them: quotes, variables that get constants, strings that are scripts (eval, trap, `sh -c`), and
-commands that run others (env, xargs). What is only known when it runs is reported as unknown,
-with its text; nothing is guessed.
+The grammar is tree-sitter's. Words are followed as far as the script fixes them: quotes, variables
+that get constants, strings that are scripts (eval, trap, `sh -c`), and commands that run others
+(env, xargs). What is only known when it runs is reported as unknown, with its text; nothing is
+guessed.
 """
 
 import posixpath
@@ -39,6 +38,7 @@ from probe.image.shell.grammar import Parsed
 from probe.image.shell.grammar import backquoted
 from probe.image.shell.grammar import blanked
 from probe.image.shell.grammar import branches
+from probe.image.shell.grammar import is_arithmetic
 from probe.image.shell.grammar import name_of
 from probe.image.shell.grammar import parse
 from probe.image.shell.grammar import source
@@ -333,6 +333,8 @@ class Reader:
         text = source(node)
         if text.startswith("`") and "\\" in text:
             self._hidden(node, text, backquoted(text), place)
+        elif is_arithmetic(text):  # in here-documents and patterns the grammar sees a subshell
+            self._hidden(node, text, substituted(text), place)
         else:
             self.sequence(node, place)
 

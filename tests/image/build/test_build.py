@@ -203,6 +203,26 @@ def test_root_from_an_image(make: Builder) -> None:
     assert from_folder.digest == from_archive.digest
 
 
+def split(root: Path) -> None:
+    """Make directories of the links in /, as Debian had it up to release 11."""
+    for name in ("bin", "sbin", "lib", "lib64"):
+        (root / name).unlink()
+        (root / "usr" / name).rename(root / name)
+    (root / "usr/bin").mkdir()
+    (root / "usr/lib").mkdir()
+    (root / "lib/os-release").rename(root / "usr/lib/os-release")
+
+
+def test_a_root_without_merged_usr(make: Builder, root: Path) -> None:
+    """Such a root's layout is kept, and its packages are found by their own names."""
+    split(root)
+    built = build(make.request(root=str(root)), judge=passing)
+    assert [one.name for one in built.packages][1] == "bash"
+    with open_image(str(make.folder / "out.tar")) as image:
+        assert image.lstat("/bin/bash") == image.resolve("/bin/bash")
+        assert closure(image, ["/bin/bash", "/usr/bin/split-sync"]).faults == ()
+
+
 # All or nothing -----------------------------------------------------------------------------
 
 
@@ -270,6 +290,15 @@ def test_the_judge_sees_the_configuration(make: Builder) -> None:
     build(make.request("dir", format=Format.DIR), judge=judge)
     assert seen[0] is not None
     assert seen[0].cmd == ("/entrypoint.sh",)
+
+
+def test_no_sbom_without_its_library(make: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library is optional: where it is missing the error says how to have it."""
+    monkeypatch.delitem(sys.modules, "probe.image.build.sbom", raising=False)
+    monkeypatch.setitem(sys.modules, "cyclonedx.model", None)
+    with pytest.raises(BuildError, match=r"pip install 'split-probe\[image\]'"):
+        make(sbom=str(make.folder / "sbom.json"))
+    assert list(make.folder.iterdir()) == []
 
 
 # Where it goes ------------------------------------------------------------------------------

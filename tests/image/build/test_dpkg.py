@@ -9,7 +9,7 @@ from probe.image.build.dpkg import Diversion
 from probe.image.build.dpkg import read_diversions
 from probe.image.build.dpkg import read_status
 from probe.image.build.dpkg import read_sums
-from probe.image.root_view import WholeView
+from probe.image.source import WholeView
 from probe.image.view import Entry
 from tests.support.memory_view import MemoryView
 from tests.support.memory_view import symlink

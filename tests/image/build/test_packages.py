@@ -16,7 +16,7 @@ from probe.image.build.recipe import Recipe
 from probe.image.build.select import read_binary
 from probe.image.build.select import select
 from probe.image.root_view import RootView
-from probe.image.root_view import WholeView
+from probe.image.source import WholeView
 from probe.image.view import Entry
 from probe.image.view import Kind
 from probe.manifests.spec import Kind as Program

@@ -15,7 +15,7 @@ from probe.image.build.select import read_binary
 from probe.image.build.select import select
 from probe.image.build.select import way
 from probe.image.root_view import RootView
-from probe.image.root_view import WholeView
+from probe.image.source import WholeView
 from probe.image.view import Kind
 from probe.manifests.spec import Kind as Program
 from tests.support.memory_view import MemoryView
@@ -280,10 +280,12 @@ def test_a_machine_without_a_name(program: Path) -> None:
         pytest.param("usr/bin", "beginning with /", id="relative"),
         pytest.param("/none", "/none: not in the root", id="missing"),
         pytest.param("/", "--include /: name", id="everything"),
+        pytest.param("/pipe", "/pipe: neither file, folder nor link", id="a FIFO"),
     ],
 )
 def test_includes_refused(root: Path, program: Path, include: str, said: str) -> None:
     """An include is a place in the root."""
+    os.mkfifo(root / "pipe")
     with pytest.raises(BuildError, match=said):
         chosen(root, program, include)
 

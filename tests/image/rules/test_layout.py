@@ -6,6 +6,7 @@ import pytest
 
 from probe.image.rules import layout as rules
 from probe.image.rules.rule import Rule
+from probe.image.sketch import Device
 from probe.image.sketch import Drawn
 from probe.image.sketch import Folder
 from probe.image.sketch import Link
@@ -102,6 +103,13 @@ CASES = [
         id="climbs above the root",
     ),
     pytest.param(rules.link_to_host, {"/opt/a": Link("../gone")}, [], id="plainly dangling"),
+    pytest.param(
+        rules.device_node,
+        {"/a": Device(), "/b": Device(), "/dev/c": Device()},
+        [("warning", "/a")],
+        id="devices",
+    ),
+    pytest.param(rules.device_node, {"/dev/c": Device(), "/a": FILE}, [], id="devices in /dev"),
 ]  # fmt: skip
 
 
