@@ -1,6 +1,7 @@
 """`probe image build`: a minimized image of one binary and what it needs of a Debian root."""
 
 import os
+import posixpath
 import re
 import sys
 from typing import TYPE_CHECKING
@@ -49,12 +50,25 @@ def build(
         list[str] | None,
         typer.Option(metavar="PATH", help="a file or folder of the root, with its libraries"),
     ] = None,
+    add: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE:PATH", help="a file of this machine, put at PATH, with its libraries"
+        ),
+    ] = None,
+    ca: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="certificates (PEM) for the image's CA bundle"),
+    ] = None,
     image_format: Annotated[
         str, typer.Option("--format", metavar="|".join(_FORMATS), help="how it is written")
     ] = "docker",
     tag: Annotated[str, typer.Option(metavar="NAME:TAG", help="the image's name")] = "",
     with_sh: Annotated[
         bool, typer.Option("--with-sh", help="/bin/sh as a link to bash, for shell forms")
+    ] = False,
+    with_tmp: Annotated[
+        bool, typer.Option("--with-tmp", help="a volume for temporary files (the proxy has it)")
     ] = False,
     entrypoint: Annotated[
         bool, typer.Option("--entrypoint", help="ENTRYPOINT in place of CMD: arguments follow it")
@@ -79,6 +93,7 @@ def build(
     """
     from probe.image.build import Format
     from probe.image.build import Request
+    from probe.image.build import Sources
 
     if not output:
         raise UsageError("--output: the value is empty")
@@ -87,14 +102,14 @@ def build(
     if output == "-":
         _check_stdout(image_format)
     request = Request(
-        binary=binary,
+        sources=Sources(
+            binary, root, tuple(include or ()), tuple(map(_added, add or ())), tuple(ca or ())
+        ),
         output=output,
         recipe=_recipe(
             binary, _kind(kind, binary), user, tag, _labels(label or []),
-            with_sh=with_sh, entrypoint=entrypoint,
+            with_sh=with_sh, with_tmp=with_tmp, entrypoint=entrypoint,
         ),
-        root=root,
-        includes=tuple(include or ()),
         format=Format(image_format),
         compress=compress,
         force=force,
@@ -125,7 +140,7 @@ def _kind(given: str, binary: str) -> Kind:
 
 def _recipe(
     binary: str, kind: Kind, user: str, tag: str, labels: dict[str, str],
-    *, with_sh: bool, entrypoint: bool,
+    *, with_sh: bool, with_tmp: bool, entrypoint: bool,
 ) -> "Recipe":  # fmt: skip
     from probe.image.build import BuildError
     from probe.image.build import Recipe
@@ -137,6 +152,7 @@ def _recipe(
             user,
             tag,
             with_sh,
+            with_tmp,
             entrypoint,
             labels,
             _epoch(os.environ.get("SOURCE_DATE_EPOCH", "")),
@@ -153,6 +169,13 @@ def _labels(texts: list[str]) -> dict[str, str]:
             raise UsageError(f"--label {text!r} is not NAME=VALUE")
         found[name] = value
     return found
+
+
+def _added(text: str) -> tuple[str, str]:
+    file, colon, path = text.rpartition(":")
+    if not file or not colon or not path.startswith("/") or posixpath.normpath(path) != path:
+        raise UsageError(f"--add {text!r} is not FILE:PATH, such as app.conf:/etc/app.conf")
+    return file, path
 
 
 def _epoch(text: str) -> int:
@@ -179,7 +202,8 @@ def _run(request: "Request") -> "Built":
             return build_image(request, judge=_judge, progress=progress)
         except RefusedError as error:
             progress.clear()
-            typer.echo(to_text(error.findings), err=True, nl=False)
+            grave = [one for one in error.findings if one.severity != "info"]
+            typer.echo(to_text(grave), err=True, nl=False)
             raise ProbeError(f"{request.output}: {error}") from error
         except BuildError as error:
             progress.clear()
@@ -232,12 +256,17 @@ def _tell(request: "Request", built: "Built") -> None:
     for finding in built.findings:
         if finding.severity == "warning":
             text = f"{finding.path}: {finding.message} [{finding.code}]"
-            typer.echo(f"probe: warning: {text.removeprefix(': ')}", err=True)
+            typer.echo(f"probe: warning: {_printable(text.removeprefix(': '))}", err=True)
     typer.echo(
-        f"{request.output}: {built.digest} {built.size} bytes, {built.files} files",
+        f"{_printable(request.output)}: {built.digest} {built.size} bytes, {built.files} files",
         err=request.output == "-",
     )
 
 
 def _note(text: str) -> None:
-    typer.echo(f"probe: note: {text}", err=True)
+    typer.echo(f"probe: note: {_printable(text)}", err=True)
+
+
+def _printable(text: str) -> str:
+    """Return a text whose file names neither command a terminal nor fail to be encoded."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

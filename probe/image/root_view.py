@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from probe.image.archives.root import _stat_entry as stat_entry
+from probe.image.archives.root import stat_entry
 from probe.image.archives.spans import DIRECTORY_FLAGS
 from probe.image.archives.spans import Beneath
 from probe.image.archives.spans import Span

@@ -168,9 +168,16 @@ def openssl_folder(facts: Facts) -> str | None:
                 data = facts.view.read(node.path, _MAX_LIBRARY)
             except ViewError:
                 return None
-            found = _OPENSSL_FOLDER.search(data)
-            return found[1].decode("utf-8", "surrogateescape") if found else None
+            return openssl_folder_in(node.path, data)
     return None
+
+
+def openssl_folder_in(path: str, data: bytes) -> str | None:
+    """Return what a libcrypto has compiled in; None for another file."""
+    if not _LIBCRYPTO.match(basename(path)):
+        return None
+    found = _OPENSSL_FOLDER.search(data)
+    return found[1].decode("utf-8", "surrogateescape") if found else None
 
 
 @dataclass(frozen=True, slots=True)

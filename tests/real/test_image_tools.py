@@ -15,6 +15,7 @@ import pytest
 from probe.image.build import Format
 from probe.image.build import Recipe
 from probe.image.build import Request
+from probe.image.build import Sources
 from probe.image.build import build
 from probe.manifests.spec import Kind
 from tests.support.components import missing
@@ -85,7 +86,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
     }
     digests = {}
     for output, (recipe, form) in wanted.items():
-        request = Request(str(folder / recipe.name), str(folder / output), recipe, format=form)
+        request = Request(Sources(str(folder / recipe.name)), str(folder / output), recipe, form)
         digests[output] = build(request, judge=lambda _: []).digest
     return Images(folder, digests)
 

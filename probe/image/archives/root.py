@@ -18,7 +18,7 @@ from probe.image.view import join
 from probe.image.view import parent_of
 
 
-def _stat_entry(path: str, found: os.stat_result, target: str | None) -> Entry:
+def stat_entry(path: str, found: os.stat_result, target: str | None) -> Entry:
     kinds = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: Kind.SYMLINK}
     form = stat.S_IFMT(found.st_mode)
     kind = kinds.get(form, Kind.OTHER)
@@ -41,7 +41,7 @@ class Scan:
         self._chain: list[tuple[str, int]] = []
 
     def run(self) -> None:
-        self._tree.put(_stat_entry("/", os.fstat(self._root), None))
+        self._tree.put(stat_entry("/", os.fstat(self._root), None))
         try:
             while self._pending:
                 self._visit(self._pending.pop())
@@ -86,7 +86,7 @@ class Scan:
             return
         found = name.stat(follow_symlinks=False)
         target = os.readlink(name.name, dir_fd=fd) if name.is_symlink() else None
-        entry = _stat_entry(path, found, target)
+        entry = stat_entry(path, found, target)
         self._tree.put(entry, Beneath(self._root, path) if entry.kind is Kind.FILE else None)
         if entry.kind is Kind.FILE and not os.access(
             name.name, os.R_OK, dir_fd=fd, effective_ids=True

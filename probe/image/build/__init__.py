@@ -17,6 +17,7 @@ from probe.image.archives import Image
 from probe.image.archives import open_image
 from probe.image.archives import parse_config
 from probe.image.build.contents import Contents
+from probe.image.build.contents import Sources
 from probe.image.build.contents import gather
 from probe.image.build.dpkg import Package
 from probe.image.build.errors import BuildError
@@ -45,6 +46,7 @@ __all__ = [
     "Recipe",
     "RefusedError",
     "Request",
+    "Sources",
     "build",
     "kind_of",
 ]
@@ -62,11 +64,9 @@ _NO_HEALTHCHECK = (
 class Request:
     """What to build of what, and where to; `output` and `sbom` are paths, `output` may be "-"."""
 
-    binary: str
+    sources: Sources
     output: str
     recipe: Recipe
-    root: str = "/"
-    includes: tuple[str, ...] = ()
     format: Format = Format.DOCKER
     compress: bool = True
     force: bool = False
@@ -116,7 +116,7 @@ def build(
         OSError: the output cannot be written.
     """
     # First, so that no folder that is included holds what is being written.
-    contents = gather(request.recipe, request.binary, request.root, request.includes, progress)
+    contents = gather(request.recipe, request.sources, progress)
     with ExitStack() as stack:
         output = stack.enter_context(
             open_output(request.output, folder=request.folder, force=request.force)

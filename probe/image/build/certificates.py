@@ -45,6 +45,18 @@ def find_bundle(root: Source) -> Bundle | None:
     return Bundle(data, (note,)) if data else None
 
 
+def with_authorities(bundle: Bundle | None, added: bytes) -> Bundle | None:
+    """Return the bundle with more certificates behind its own."""
+    if not added:
+        return bundle
+    head = bundle or Bundle(b"")
+    return Bundle(b"".join((head.data, *_lines_ended(head.data), added)), head.notes)
+
+
+def _lines_ended(data: bytes) -> list[bytes]:
+    return [] if not data or data.endswith(b"\n") else [b"\n"]
+
+
 def _notes(data: bytes, known: set[bytes]) -> Iterator[str]:
     foreign = [one for one in _certificates(data) if one not in known]
     if known and foreign:

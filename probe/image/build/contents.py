@@ -1,5 +1,6 @@
 """All that goes into the image: of the program, of the root, and what is written for it."""
 
+import stat
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,11 @@ from pathlib import Path
 from probe.image.archives import open_image
 from probe.image.build.dpkg import Package
 from probe.image.build.errors import BuildError
+from probe.image.build.items import EXECUTABLE
+from probe.image.build.items import PLAIN
 from probe.image.build.items import Item
+from probe.image.build.items import Origin
+from probe.image.build.items import file
 from probe.image.build.items import with_parents
 from probe.image.build.packages import attribute
 from probe.image.build.recipe import SCRIPTS
@@ -17,12 +22,15 @@ from probe.image.build.recipe import Recipe
 from probe.image.build.recipe import written
 from probe.image.build.select import OS_RELEASE
 from probe.image.build.select import Binary
+from probe.image.build.select import Brought
 from probe.image.build.select import read_binary
 from probe.image.build.select import select
 from probe.image.closure import MAX_FILE
 from probe.image.root_view import RootView
 from probe.image.source import Source
 from probe.image.source import WholeView
+from probe.image.x509 import X509Error
+from probe.image.x509 import read_pem
 from probe.scripts import script_text
 
 _LISTED = ("/etc/ld.so.conf.d",)
@@ -49,23 +57,33 @@ class Contents:
         return next(found, b"").decode("utf-8", "replace")
 
 
-def gather(
-    recipe: Recipe,
-    program: str,
-    where: str,
-    includes: tuple[str, ...],
-    progress: Callable[[str], None],
-) -> Contents:
-    """Gather all for the *program*, a file, from the root at *where*.
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where all comes from: the program, a file of this machine, and the root.
+
+    `includes` are paths in the root; `files` are files of this machine with their paths in the
+    image; `authorities` files of certificates (PEM).
+    """
+
+    program: str
+    root: str = "/"
+    includes: tuple[str, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
+    authorities: tuple[str, ...] = ()
+
+
+def gather(recipe: Recipe, sources: Sources, progress: Callable[[str], None]) -> Contents:
+    """Gather all that an image is made of.
 
     Raises:
         BuildError: they do not make an image.
         ViewError: the root cannot be read.
     """
-    binary = _read(program)
-    with _opened(where, binary.architecture) as root:
+    binary = _read(sources.program)
+    brought = _bring(sources)
+    with _opened(sources.root, binary.architecture) as root:
         progress("looking for what the program needs")
-        chosen = select(root, binary, recipe, includes)
+        chosen = select(root, binary, recipe, sources.includes, brought)
         progress("comparing files with their packages")
         found = attribute(root, chosen.items, chosen.borrowed, binary.architecture)
     taken = {item.path: item for item in found.items}
@@ -90,6 +108,29 @@ def _read(where: str) -> Binary:
     if path.stat().st_size > MAX_FILE:
         raise BuildError(f"{where}: more than {MAX_FILE} bytes")
     return read_binary(where, path.read_bytes())
+
+
+def _bring(sources: Sources) -> Brought:
+    """Read what comes from this machine. Raises BuildError, OSError."""
+    files = []
+    for where, path in sources.files:
+        source = Path(where)
+        if not source.is_file():
+            raise BuildError(f"--add {where}: no such file")
+        mode = EXECUTABLE if source.stat().st_mode & stat.S_IXUSR else PLAIN
+        files.append(file(path, source.read_bytes(), mode, Origin.APPLICATION))
+    return Brought(tuple(files), b"".join(map(_authorities, sources.authorities)))
+
+
+def _authorities(where: str) -> bytes:
+    path = Path(where)
+    if not path.is_file():
+        raise BuildError(f"--ca {where}: no such file")
+    data = path.read_bytes()
+    found = list(read_pem(data))
+    if not found or any(isinstance(one, X509Error) for one in found):
+        raise BuildError(f"--ca {where}: not a certificate in PEM")
+    return data.rstrip() + b"\n"
 
 
 @contextmanager

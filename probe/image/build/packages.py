@@ -134,16 +134,21 @@ def _records(packages: Iterable[Package], items: Iterable[Item]) -> Iterator[Ite
         yield file(f"{_RECORDS}/{name}.md5sums", _encode("".join(lines)))
 
 
-def _copyrights(root: Source, packages: Iterable[Package], checked: _Checked) -> Iterator[Item]:
-    """Yield each package's copyright file; where it is a link, as the file that it leads to."""
+def _copyrights(root: Source, packages: Iterable[Package], checked: _Checked) -> list[Item]:
+    """Return each package's copyright file; where it is a link, as the file that it leads to."""
+    owners, files = [], []
     for package in {package.name: package for package in packages}.values():
         path = f"/usr/share/doc/{package.name}/copyright"
         entry = root.resolve(path)
         if entry is None or entry.kind is not Kind.FILE:
             checked.notes.append(f"{path}: not in the root, so not in the image")
             continue
-        real = replace(file(entry.path, root.read(path)), origin=Origin.ROOT)
-        yield from (replace(one, path=path, package=package.stem) for one in checked.check([real]))
+        owners.append((path, package.stem))
+        files.append(replace(file(entry.path, root.read(path)), origin=Origin.ROOT))
+    return [
+        replace(one, path=path, package=stem)
+        for (path, stem), one in zip(owners, checked.check(files), strict=True)
+    ]
 
 
 def _encode(text: str) -> bytes:

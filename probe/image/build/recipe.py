@@ -56,7 +56,8 @@ class Recipe:
     """What was asked for.
 
     `name` is the program's file name; `epoch` the time of everything in the image, in seconds
-    since 1970; `entrypoint` puts the command into ENTRYPOINT, so that arguments are appended.
+    since 1970; `entrypoint` puts the command into ENTRYPOINT, so that arguments are appended;
+    `with_tmp` gives a writable /tmp, which the proxy has without being asked.
 
     Raises:
         BuildError: a value that no engine takes.
@@ -67,6 +68,7 @@ class Recipe:
     user: str = DEFAULT_USER
     tag: str = ""
     with_sh: bool = False
+    with_tmp: bool = False
     entrypoint: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     epoch: int = 0
@@ -83,6 +85,11 @@ class Recipe:
     @property
     def is_synchronizer(self) -> bool:
         return self.kind in _PROGRAMS
+
+    @property
+    def has_tmp(self) -> bool:
+        """Whether there is a /tmp: the proxy keeps its database in it."""
+        return self.with_tmp or self.kind is Kind.PROXY
 
     @property
     def created(self) -> str:
@@ -125,7 +132,7 @@ def written(recipe: Recipe, scripts: Mapping[str, str]) -> Iterator[Item]:
     yield file(NSSWITCH, NSSWITCH_TEXT)
     for name in SCRIPTS if recipe.is_synchronizer else SCRIPTS[-1:]:
         yield file(f"/{name}", scripts[name].encode(), EXECUTABLE)
-    if recipe.kind is Kind.PROXY:
+    if recipe.has_tmp:
         yield folder("/tmp", 0o1777)  # noqa: S108 - of the image
 
 
@@ -176,7 +183,7 @@ def configuration(
         "Env": [f"{name}={value}" for name, value in _environment(recipe).items()],
         "Entrypoint": command if recipe.entrypoint else None,
         "Cmd": None if recipe.entrypoint else command,
-        "Volumes": {"/tmp": {}} if recipe.kind is Kind.PROXY else None,  # noqa: S108 - likewise
+        "Volumes": {"/tmp": {}} if recipe.has_tmp else None,  # noqa: S108 - likewise
         "WorkingDir": "/",
         "Labels": _labels(recipe),
         "StopSignal": "SIGTERM",

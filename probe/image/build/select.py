@@ -16,6 +16,7 @@ from posixpath import dirname
 from probe.image import elf
 from probe.image.build.certificates import BUNDLE
 from probe.image.build.certificates import find_bundle
+from probe.image.build.certificates import with_authorities
 from probe.image.build.errors import BuildError
 from probe.image.build.items import EXECUTABLE
 from probe.image.build.items import Item
@@ -37,6 +38,7 @@ from probe.image.closure import closure
 from probe.image.elf import Elf
 from probe.image.elf import ElfError
 from probe.image.source import Source
+from probe.image.trust import openssl_folder_in
 from probe.image.view import MAX_HOPS
 from probe.image.view import MAX_STEPS
 from probe.image.view import READ_LIMIT
@@ -91,6 +93,14 @@ def read_binary(where: str, data: bytes) -> Binary:
 
 
 @dataclass(frozen=True, slots=True)
+class Brought:
+    """What comes from outside the root besides the program: files, certificates in PEM."""
+
+    files: tuple[Item, ...] = ()
+    authorities: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """What goes into the image from the root and for the program, and what the user should know.
 
@@ -104,7 +114,13 @@ class Selection:
     borrowed: dict[str, str] = field(default_factory=dict)
 
 
-def select(root: Source, binary: Binary, recipe: Recipe, includes: Iterable[str]) -> Selection:
+def select(
+    root: Source,
+    binary: Binary,
+    recipe: Recipe,
+    includes: Iterable[str],
+    brought: Brought = Brought(),
+) -> Selection:
     """Choose the files.
 
     Raises:
@@ -117,15 +133,21 @@ def select(root: Source, binary: Binary, recipe: Recipe, includes: Iterable[str]
     program = _program_path(root, recipe.program)
     for path in includes:
         taken.include(path)
-    staged = _Staged(root, program, binary.data)
+    staged = _Staged(root, {program: binary.data})
+    for item in brought.files:
+        staged.put(item.path, item.data)
     if NSSWITCH not in taken.items:
         staged.put(NSSWITCH, NSSWITCH_TEXT)
-    _take_libraries(taken, staged, [BASH, program])
+    programs = [item.path for item in brought.files if elf.is_elf(item.data)]
+    _take_libraries(taken, staged, [BASH, program, *programs])
     if program in taken.items:
         raise BuildError(f"{program}: the root's own file has the program's name")
     taken.add(file(program, binary.data, EXECUTABLE, Origin.APPLICATION))
+    for item in brought.files:
+        _bring(taken, item)
     taken.offer(OS_RELEASE)
-    borrowed = _take_certificates(taken, needed=recipe.is_synchronizer)
+    borrowed = _take_certificates(taken, brought.authorities, needed=recipe.is_synchronizer)
+    _link_for_openssl(taken)
     if recipe.with_sh:
         taken.add(shell_link(bash))
     return Selection(tuple(taken.items.values()), program, tuple(taken.notes), borrowed)
@@ -290,7 +312,7 @@ def _take_libraries(taken: _Taken, staged: "_Staged", programs: list[str]) -> No
     default = _default_directory(found)
     for node in found.nodes:
         for use in node.uses:
-            if use.opened != staged.program:
+            if not staged.brings(use.opened):
                 taken.take(use.opened)
             if use.rule is Rule.CONFIGURED:
                 # Only ld.so.cache would lead there, which the image does without.
@@ -306,10 +328,23 @@ def _default_directory(found: Closure) -> str:
     return next((dirname(use.opened) for use in uses if use.rule is Rule.DEFAULT), "/lib")
 
 
-def _take_certificates(taken: _Taken, *, needed: bool) -> dict[str, str]:
+def _bring(taken: _Taken, item: Item) -> None:
+    """Put a file from outside where the root has its folder, which may be at the end of links."""
+    folder = way(taken.root, parent_of(item.path))
+    if folder is not None:
+        taken.take(parent_of(item.path))
+        item = replace(item, path=join(folder[-1].path, item.path.rpartition("/")[2]))
+    if item.path in taken.items:
+        raise BuildError(f"--add: {item.path} is in the image already")
+    taken.add(item)
+
+
+def _take_certificates(taken: _Taken, authorities: bytes, *, needed: bool) -> dict[str, str]:
     if BUNDLE in taken.items:
+        if authorities:
+            raise BuildError(f"--ca: {BUNDLE} is given already")
         return {}
-    found = find_bundle(taken.root)
+    found = with_authorities(find_bundle(taken.root), authorities)
     if found is not None:
         taken.notes += found.notes
         taken.add(replace(file(BUNDLE, found.data), origin=Origin.ROOT))
@@ -320,15 +355,27 @@ def _take_certificates(taken: _Taken, *, needed: bool) -> dict[str, str]:
     return {}
 
 
+def _link_for_openssl(taken: _Taken) -> None:
+    """Let OpenSSL find the bundle: of /etc/ssl/certs it reads the hashed names alone."""
+    if BUNDLE not in taken.items:
+        return
+    for item in list(taken.items.values()):
+        folder = openssl_folder_in(item.path, item.data)
+        if folder is not None and join(folder, "cert.pem") not in taken.items:
+            taken.add(link(join(folder, "cert.pem"), BUNDLE))
+
+
 class _Staged:
     """The root as the image will be: with the program and our nsswitch.conf, without cache."""
 
     config: ImageConfig | None = None
 
-    def __init__(self, root: Source, program: str, data: bytes) -> None:
+    def __init__(self, root: Source, data: dict[str, bytes]) -> None:
         self._root = root
-        self.program = program
-        self._data = {program: data}
+        self._data = data
+
+    def brings(self, path: str) -> bool:
+        return path in self._data
 
     def put(self, path: str, data: bytes) -> None:
         self._data[path] = data

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from probe.image.rules import accounts
+from probe.image.rules import arguments
 from probe.image.rules import certificates
 from probe.image.rules import environment
 from probe.image.rules import health
@@ -15,6 +16,7 @@ from probe.image.rules import reading
 from probe.image.rules import running
 from probe.image.rules import scripts
 from probe.image.rules import size
+from probe.image.rules import synchronizer
 from probe.image.rules import user
 from probe.image.rules.rule import Rule
 
@@ -22,9 +24,11 @@ _MODULES = (
     reading,
     loader,
     scripts,
+    synchronizer,
     health,
     health_script,
     running,
+    arguments,
     user,
     environment,
     locale,

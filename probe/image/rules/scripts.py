@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from probe.findings import Severity
 from probe.image.facts import Facts
@@ -175,7 +176,17 @@ def missing_command(facts: Facts) -> Iterator[Problem]:
     bad=_changed(start=Text(_SOURCING)),
 )
 def missing_source(facts: Facts) -> Iterator[Problem]:
+    meant: dict[tuple[str, int], list[Lookup]] = {}
+    for lookup in facts.lookups:
+        if lookup.role is Role.SOURCED:
+            meant.setdefault((lookup.by, lookup.line), []).append(lookup)
     for lookup in _lacking(facts, Role.SOURCED, *Lack):
+        several = meant[lookup.by, lookup.line]
+        if len(several) > 1:
+            # `. "${folder:-./}functions.sh"` means one of two files: either will do.
+            if lookup is not several[0] or any(one.found for one in several):
+                continue
+            lookup = replace(lookup, guarded=False)  # noqa: PLW2901 - no guard, but a choice
         message = f"{_place(lookup)} reads {lookup.name}, which {lookup.lack}{_but(lookup)}"
         yield Problem(lookup.by or lookup.name, message, severity=_severity(facts, lookup))
 

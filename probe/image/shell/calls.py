@@ -113,8 +113,9 @@ class Calls:
         if len(lines) == 1:
             self.dispatch(lines[0], place, Lookup.ALL)
             return
-        calls, results = self.found.calls, []
-        before = len(calls)
+        calls, sourced = self.found.calls, self.found.sourced
+        results: list[list[Call]] = []
+        before, files = len(calls), len(sourced)
         for line in lines:
             self.dispatch(line, place, Lookup.ALL)
             results.append(calls[before:])
@@ -123,6 +124,8 @@ class Calls:
             for call in result:
                 sure = looped or all(call in other for other in results)
                 calls.append(call if sure else replace(call, guarded=True))
+        if len(set(sourced[files:])) > 1 and not looped:
+            sourced[files:] = [replace(file, guarded=True) for file in sourced[files:]]
 
     def dispatch(self, words: Sequence[Word], place: Place, lookup: Lookup) -> None:
         """Find who answers to the first word, and what it runs in turn."""

@@ -16,7 +16,6 @@ from tree_sitter import Node
 from tree_sitter import Parser
 
 from probe.image.shell.facts import ScriptError
-from probe.image.shell.facts import decoded
 from probe.image.shell.tables import KEYWORDS
 from probe.image.shell.tables import Dialect
 from probe.image.shell.tables import words
@@ -157,12 +156,32 @@ def _errors(text: bytes) -> int:
 
 
 def _plain(text: bytes) -> bytes:
-    """Mask what is not UTF-8 as `?`, a pattern, so that no name is made of it; and our marks."""
+    """Mask what is not UTF-8 as `?`, a pattern, so that no name is made of it; and our marks.
+
+    Each byte above ASCII becomes two letters below U+0100: the grammar's scanner gives what it
+    reads to isalpha(), which looks beyond its table for larger ones, and may crash.
+    """
     try:
         text.decode()
     except UnicodeDecodeError:
         text = re.sub(rb"[\x80-\xff]", b"?", text)
-    return re.sub(rb"[\0-\x02]", b"?", text)
+    text = re.sub(rb"[\0-\x02]", b"?", text)
+    return text if text.isascii() else _HIGH.sub(lambda found: _LETTERS[found[0]], text)
+
+
+def plain(data: bytes) -> str:
+    """Return the text of bytes of the tree, as the script has it."""
+    if not data.isascii():
+        data = _PAIR.sub(lambda found: bytes([(found[1][0] & 15) << 4 | found[2][0] & 15]), data)
+    return data.decode(errors="replace")
+
+
+_HIGH = re.compile(rb"[\x80-\xff]")
+_LETTERS: Final = {
+    bytes([byte]): f"{chr(0xC0 | byte >> 4)}{chr(0xE0 | byte & 15)}".encode()
+    for byte in range(0x80, 0x100)
+}
+_PAIR = re.compile(rb"\xc3([\x88-\x8f])\xc3([\xa0-\xaf])")
 
 
 def _unreadable(root: Node, text: bytes, dialect: Dialect) -> Iterator[tuple[int, int]]:
@@ -214,7 +233,7 @@ def tree(node: Node) -> Iterator[Node]:
 
 
 def source(node: Node) -> str:
-    return decoded(node.text or b"")
+    return plain(node.text or b"")
 
 
 def name_of(command: Node) -> str:

@@ -31,7 +31,6 @@ from probe.image.shell.facts import ScriptError
 from probe.image.shell.facts import ScriptFacts
 from probe.image.shell.facts import Shebang
 from probe.image.shell.facts import Unread
-from probe.image.shell.facts import decoded
 from probe.image.shell.facts import parse_shebang
 from probe.image.shell.grammar import MAX_DEPTH
 from probe.image.shell.grammar import Parsed
@@ -41,6 +40,7 @@ from probe.image.shell.grammar import branches
 from probe.image.shell.grammar import is_arithmetic
 from probe.image.shell.grammar import name_of
 from probe.image.shell.grammar import parse
+from probe.image.shell.grammar import plain
 from probe.image.shell.grammar import source
 from probe.image.shell.grammar import spine
 from probe.image.shell.grammar import substituted
@@ -67,6 +67,8 @@ MAX_BYTES: Final = 2**20
 _MAX_FILES = 32
 _MAX_STRINGS = 10_000
 """Strings read as scripts: each may hold several that hold several."""
+
+_BASH_SOURCE = re.compile(rb"(\$\{?)BASH_SOURCE\b(?:\[0\])?")
 
 _Fact = TypeVar("_Fact")
 
@@ -180,7 +182,8 @@ class Reader:
             self.visit(parsed.root, place)
 
     def _files(self, text: bytes) -> Iterator[tuple[Parsed, str]]:
-        waiting = [("", text)]
+        # bash gives a script that is run, not sourced, its own path by two names
+        waiting = [("", _BASH_SOURCE.sub(rb"\g<1>0", text) if self.scope.path else text)]
         for file, content in waiting:
             parsed = parse(content, self.dialect)
             self.scope.collect(parsed.root)
@@ -317,7 +320,7 @@ class Reader:
         spans = [(c.start_byte, c.end_byte) for c in node.children if "substitution" in c.type]
         begin = node.start_byte
         body = blanked(node.text or b"", [(a - begin, b - begin) for a, b in spans])
-        text = decoded(body)
+        text = plain(body)
         self._hidden(node, text, backquoted(text), place)
 
     def _hidden(

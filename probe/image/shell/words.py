@@ -17,12 +17,12 @@ from tree_sitter import Node
 
 from probe.image.shell.answers import computed
 from probe.image.shell.answers import parent
-from probe.image.shell.facts import decoded
 from probe.image.shell.grammar import MAX_DEPTH
 from probe.image.shell.grammar import WORD_TYPES
 from probe.image.shell.grammar import cut_short
 from probe.image.shell.grammar import last
 from probe.image.shell.grammar import name_of
+from probe.image.shell.grammar import plain
 from probe.image.shell.grammar import source
 from probe.image.shell.grammar import tree
 from probe.image.shell.tables import ASSIGNING
@@ -46,6 +46,7 @@ _OWN_PATH: Final[dict[str, Callable[[str], str]]] = {
     "${0}": str,
     "${0%/*}": parent,
     "${0##*/}": posixpath.basename,
+    '${0%"${0##*/}"}': lambda path: path[: path.rfind("/") + 1],
 }
 _FIRST_ARGUMENT = OWN_ARGUMENTS | {'"$1"', "$1", '"${1}"'}
 
@@ -366,9 +367,9 @@ def _own_commands(body: Node) -> Iterator[Node]:
 
 def _literal(data: bytes, *, quoted: bool) -> str:
     if re.search(rb"(?<!\\)\$", data):  # an expansion that the grammar did not see as one
-        return f"{UNKNOWN}{decoded(data)}{UNKNOWN}"
+        return f"{UNKNOWN}{plain(data)}{UNKNOWN}"
     pattern = r"\\([$`\"\\\n])" if quoted else r"\\(\n|.)"
-    return re.sub(pattern, lambda found: found[1].strip("\n"), decoded(data))
+    return re.sub(pattern, lambda found: found[1].strip("\n"), plain(data))
 
 
 def _split(value: str) -> str:

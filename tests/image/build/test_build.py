@@ -10,6 +10,7 @@ import sys
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import fields
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from probe.image.build import Format
 from probe.image.build import Recipe
 from probe.image.build import RefusedError
 from probe.image.build import Request
+from probe.image.build import Sources
 from probe.image.build import build
 from probe.image.build.errors import BuildError
 from probe.image.closure import closure
@@ -32,6 +34,7 @@ from probe.image.view import Entry
 from probe.image.view import Kind
 from probe.manifests.spec import Kind as Program
 
+SOURCES = {field.name for field in fields(Sources)}
 SYNC = Recipe(Program.SYNC, "split-sync", tag="example/split-sync:1", epoch=7)
 PROXY = Recipe(Program.PROXY, "split-proxy")
 
@@ -49,8 +52,9 @@ class Builder:
     folder: Path
 
     def request(self, output: str = "out.tar", **wishes: Any) -> Request:
-        base = Request(str(self.program), str(self.folder / output), SYNC, str(self.root))
-        return replace(base, **wishes)
+        named = {name: wishes.pop(name) for name in SOURCES & wishes.keys()}
+        sources = replace(Sources(str(self.program), str(self.root)), **named)
+        return replace(Request(sources, str(self.folder / output), SYNC), **wishes)
 
     def __call__(self, output: str = "out.tar", **wishes: Any) -> Path:
         build(self.request(output, **wishes), judge=passing)
@@ -76,11 +80,12 @@ def tree(path: Path) -> list[tuple[Entry, bytes]]:
 
 ANOTHER = """
 import sys
-from probe.image.build import Format, Recipe, Request, build
+from probe.image.build import Format, Recipe, Request, Sources, build
 from probe.manifests.spec import Kind
 program, root, output, form = sys.argv[1:]
 recipe = Recipe(Kind.SYNC, "split-sync", tag="example/split-sync:1", epoch=7)
-print(build(Request(program, output, recipe, root, format=Format(form)), judge=lambda _: []).digest)
+request = Request(Sources(program, root), output, recipe, Format(form))
+print(build(request, judge=lambda _: []).digest)
 """
 
 
@@ -380,7 +385,7 @@ def test_own_files_and_includes(make: Builder, root: Path) -> None:
 def test_no_program(make: Builder, name: str, said: str) -> None:
     """The program is a file."""
     with pytest.raises(BuildError, match=said):
-        make(binary=str(make.folder / name))
+        make(program=str(make.folder / name))
 
 
 # The bill of materials ----------------------------------------------------------------------

@@ -264,6 +264,9 @@ OWN_PATH = [
         'd=$(cd -P -- "$(dirname -- "$0")/.." >/dev/null && pwd -P)\n. $d/l',
         "/opt/l",
     ),
+    ("bash", '. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"', "/opt/app/lib.sh"),
+    ("bash, no command", '. "${BASH_SOURCE%/*}/lib.sh"', "/opt/app/lib.sh"),
+    ("with its slash", '. "${BASH_SOURCE[0]%"${BASH_SOURCE[0]##*/}"}lib.sh"', "/opt/app/lib.sh"),
     ("basename", '. "/etc/default/$(basename "$0")"', "/etc/default/run.sh"),
     ("constant", 'f=/a/b/c; . "$(dirname "$f")/x"', "/a/b/x"),
     ("relative", 'd=$(cd x && pwd); . "$d/y"', "<$(cd x && pwd)/y>"),
@@ -284,3 +287,13 @@ def test_files_beside_the_script(script: str, expected: str) -> None:
 def test_own_path_without_one() -> None:
     facts = read_script(b'. "$(dirname "$0")/lib.sh"')
     assert [(it.path, it.known) for it in facts.sourced] == [('$(dirname "$0")/lib.sh', False)]
+
+
+def test_one_of_several_files_is_guarded() -> None:
+    script = b'folder=${0%"${0##*/}"}\n. "${folder:-./}functions.sh"\n. /x\n'
+    facts = read_script(script, path="/functions/entrypoint.sh")
+    assert [(it.path, it.guarded) for it in facts.sourced] == [
+        ("/functions/functions.sh", True),
+        ("./functions.sh", True),
+        ("/x", False),
+    ]

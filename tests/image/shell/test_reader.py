@@ -150,6 +150,14 @@ def test_what_follows_the_text_is_not_read() -> None:
     assert shown(facts) == ["tail", "tar"]
 
 
+def test_names_beyond_ascii() -> None:
+    script = "caf\u00e9 x; d=/\u00e0; . $d/\U00108712; \u65e5\u672c >/\u00df\n".encode()
+    facts = read_script(script)
+    assert [call.name for call in facts.calls] == ["caf\u00e9", "\u65e5\u672c"]
+    assert [(it.path, it.known) for it in facts.sourced] == [("/\u00e0/\U00108712", True)]
+    assert [it.path for it in facts.redirections] == ["/\u00df"]
+
+
 def test_names_that_are_no_text_are_unknown() -> None:
     assert shown(read_script(b"caf\xe9; ls\n")) == ["<caf?>", "ls"]
 
