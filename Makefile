@@ -50,7 +50,7 @@ fuzz: .venv/dev ## shell probe against reference probe for some minutes (FUZZ_EX
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-3000} $(BIN)/pytest tests/contract/test_fuzz.py -p no:cacheprovider --timeout=3600
 
 .PHONY: bench
-bench: .venv/dev ## measure against the peers, side by side (needs curl, wget, busybox)
+bench: .venv/dev ## measure against the peers, side by side (needs curl, wget, busybox, lddtree)
 	$(BIN)/python -m tests.bench
 
 .PHONY: generate

@@ -5,6 +5,7 @@ The application is a small program with libc alone, as the synchronizers are; se
 
 import json
 import shutil
+import ssl
 import subprocess
 import sys
 import time
@@ -15,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from probe.mock.server import Mock
 from tests.support.application import compile_application
+from tests.support.components import require
 from tests.support.components import require_root
 from tests.support.engine import HARDENED
 from tests.support.engine import Engine
@@ -176,3 +179,34 @@ def test_no_network(stage: Stage, images: dict[str, str]) -> None:
         wait_for_state(stage.engine, name, "healthy")
     finally:
         stage.engine("rm", "--force", name)
+
+
+@pytest.fixture(scope="module")
+def authority(stage: Stage) -> Path:
+    """A certificate authority of our own, and its certificate for probe.test."""
+    folder = stage.folder / "authority"
+    folder.mkdir()
+    openssl, new = require("openssl"), ["req", "-x509", "-newkey", "rsa:2048", "-nodes"]
+    names = ["-subj", "/CN=probe.test", "-addext", "subjectAltName=DNS:probe.test"]
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    subprocess.run([openssl, *new, *names, *files], check=True, timeout=60, capture_output=True)
+    return folder
+
+
+@pytest.mark.parametrize("trusted", [True, False], ids=["in the bundle", "not in the bundle"])
+def test_tls_and_names(stage: Stage, authority: Path, *, trusted: bool) -> None:
+    """A program of the image looks a server's name up, and verifies it by the image's bundle."""
+    given = ["--ca", str(authority / "cert.pem")] if trusted else []
+    image = stage.build(f"curl-{trusted}".lower(), "--binary", require("curl"), *given)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority / "cert.pem", authority / "key.pem")
+    with Mock(tls=context) as mock:
+        url = f"https://probe.test:{mock.port}/health/application"
+        words = ["/usr/bin/curl", "--silent", "--show-error", "--noproxy", "*", url]
+        options = [*HARDENED, "--add-host=probe.test:127.0.0.1"]
+        with stage.container(*options, image, *words) as name:
+            code = stage.engine("wait", name)
+            logged = stage.engine("logs", name)
+    refused = "60"  # CURLE_PEER_FAILED_VERIFICATION
+    assert code == ("0" if trusted else refused), logged
+    assert ('"healthy":true' in logged) is trusted

@@ -14,6 +14,7 @@ COMPONENTS = {
     "blackbox": ("/usr/bin/prometheus-blackbox-exporter", "prometheus-blackbox-exporter"),
     "buildah": ("/usr/bin/buildah", "buildah"),
     "chromium": ("/usr/bin/chromium", "chromium"),
+    "curl": ("/usr/bin/curl", "curl"),
     "docker": ("/usr/bin/docker", "docker.io"),
     "docker-compose": ("/usr/bin/docker-compose", "docker-compose"),
     "dockerd": ("/usr/sbin/dockerd", "docker.io"),
