@@ -14,8 +14,6 @@ from functools import cached_property
 from functools import partial
 from posixpath import dirname
 from posixpath import join
-from typing import Protocol
-from typing import runtime_checkable
 
 from probe.image import elf as elf_file
 from probe.image import nsswitch
@@ -54,17 +52,6 @@ _SYSTEM_DIRECTORIES = re.compile(
 
 
 _SLASHES = re.compile("/{2,}")
-
-
-@runtime_checkable
-class Parts(Protocol):
-    """A view that reads a part of a file without the rest."""
-
-    def part(self, path: str, start: int, size: int) -> bytes:
-        """Return *size* bytes from *start* on of the file that *path* leads to.
-
-        Fewer where the file ends before. Raises ViewError as `View.read` does.
-        """
 
 
 class CacheState(StrEnum):
@@ -163,14 +150,11 @@ class LoaderFiles:
             return ElfError(str(error))
 
     def _source(self, path: str) -> Source:
-        """The file, in parts where the view can read them."""
-        view = self.view
-        if not isinstance(view, Parts):
-            return Whole(view.read(path, MAX_FILE))
+        """The file in parts: of a large program a few are read."""
         entry = self.entry(path)
         if entry is None or entry.kind is not Kind.FILE:
-            return Whole(view.read(path, MAX_FILE))  # says what is wrong with it
-        return Paged(entry.size, partial(view.part, path))
+            return Whole(self.view.read(path, MAX_FILE))  # says what is wrong with it
+        return Paged(entry.size, partial(self.view.part, path))
 
     def text(self, path: str) -> str | None:
         try:

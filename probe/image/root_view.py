@@ -108,10 +108,6 @@ class RootView:
                 raise ViewError(f"{path}: more than {limit} bytes")
             return span.exactly(0, span.size)
 
-    def head(self, path: str, size: int) -> bytes:
-        with self._open(path) as span:
-            return span.exactly(0, min(size, span.size))
-
     def part(self, path: str, start: int, size: int) -> bytes:
         with self._open(path) as span:
             return span.exactly(start, max(0, min(size, span.size - start)))

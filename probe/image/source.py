@@ -24,7 +24,7 @@ class WholeView:
         self.lstat = view.lstat
         self.resolve = view.resolve
         self.read = view.read
-        self.head = view.head
+        self.part = view.part
 
     def below(self, path: str) -> Iterator[Entry]:
         top = self.resolve(path)

@@ -67,6 +67,6 @@ def _runnable(view: View) -> Iterator[Entry]:
 def head_of(view: View, path: str) -> bytes:
     """Return the bytes that tell what a file is; none where it cannot be read."""
     try:
-        return view.head(path, _HEAD)
+        return view.part(path, 0, _HEAD)
     except ViewError:
         return b""

@@ -58,6 +58,8 @@ _MAX_LIBRARY = 64 * 2**20
 _LIBRARIES = re.compile(r"lib(ssl|gnutls|curl(-gnutls|-nss)?|nss3|mbedtls|wolfssl)([-.].*)?\.so")
 _CLIENT_LIBRARY = re.compile(r"libcurl")
 _CLIENTS = {"curl", "wget", "wget2"}
+_SYNCHRONIZERS = {"split-sync", "split-proxy"}
+"""Known by name, as a build without readable function names would be."""
 _GO_TLS = b"crypto/tls."
 """Begins the names of that package's functions, which even stripped programs have (pclntab)."""
 _LIBCRYPTO = re.compile(r"libcrypto\.so")
@@ -182,11 +184,15 @@ def openssl_folder_in(path: str, data: bytes) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """A program that speaks TLS; `client`: it is made to verify others' certificates."""
+    """A program that speaks TLS; `client`: it is made to verify others' certificates.
+
+    reads_folders: where there is no bundle it takes single certificates, as Go does.
+    """
 
     path: str
     why: str
     client: bool
+    reads_folders: bool = False
 
     def __str__(self) -> str:
         return f"{self.path} ({self.why})"
@@ -208,9 +214,13 @@ def speakers(facts: Facts) -> Iterator[Speaker]:
         for path in sorted(programs & loading.keys())
     ]
     yield from (speaker for speaker in linked if speaker.client)
+    for path in sorted(path for path in programs if basename(path) in _SYNCHRONIZERS):
+        yield Speaker(path, "which asks Split's servers", client=True, reads_folders=True)
     for node in facts.closure.nodes:
         if node.elf.go and node.path in programs and _go_speaks(facts.view, node.path):
-            yield Speaker(node.path, "a Go program with crypto/tls", client=True)
+            yield Speaker(
+                node.path, "a Go program with crypto/tls", client=True, reads_folders=True
+            )
     yield from (speaker for speaker in linked if not speaker.client)
 
 

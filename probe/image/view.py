@@ -118,8 +118,8 @@ class View(Protocol):
             ViewError: it is no file, cannot be read, or has more than *limit* bytes.
         """
 
-    def head(self, path: str, size: int) -> bytes:
-        """Return the first *size* bytes of the file that *path* leads to, or all if it has fewer.
+    def part(self, path: str, start: int, size: int) -> bytes:
+        """Return *size* bytes from *start* on of the file that *path* leads to; fewer at its end.
 
         Raises:
             ViewError: it is no file or cannot be read.

@@ -22,6 +22,8 @@ from probe.image.names import Target
 from probe.image.names import way
 from probe.image.packages import Packages
 from probe.image.packages import read_packages
+from probe.image.positional import chooses
+from probe.image.positional import put_before
 from probe.image.shell import SHELLS
 from probe.image.shell import Call
 from probe.image.shell import Dialect
@@ -79,13 +81,15 @@ def gather(view: View, *, now: datetime, faults: Sequence[Fault] = ()) -> Facts:
 
 @dataclass(frozen=True, slots=True)
 class _Asker:
-    """Who asks for something: the script (or ""), what started it, and its arguments if known."""
+    """Who asks for something: the script (or "") and its text, what started it, its arguments."""
 
     source: Source
     by: str = ""
     dialect: Dialect = Dialect.BASH
     unread: bool = False
     arguments: tuple[str, ...] = ()
+    """Empty where they are not known."""
+    text: str = ""
 
 
 @dataclass
@@ -143,14 +147,27 @@ class _Walk:
         """Take `exec "$@"` for the words that the config gives; of others all may be run."""
         if asker.source is Source.FILE:
             return
-        if unknown.text in _ALL_ARGUMENTS and asker.arguments:
-            inner = replace(asker, arguments=())
-            found = self.look_up(inner, Role.COMMAND, asker.arguments[0], unknown)
-            if found is not None:
-                self.run(found, inner)
-                self.command(asker.arguments, inner)
+        words = self.handed_on(asker) if unknown.text in _ALL_ARGUMENTS else ()
+        if not words:
+            self.candidates |= {*self.names.path, dirname(asker.by) or "/"}
             return
-        self.candidates |= {*self.names.path, dirname(asker.by) or "/"}
+        inner = replace(asker, arguments=(), text="")
+        found = self.look_up(inner, Role.COMMAND, words[0], unknown)
+        if found is not None:
+            self.run(found, inner)
+            self.command(words, inner)
+
+    def handed_on(self, asker: _Asker) -> tuple[str, ...]:
+        """Return what `exec "$@"` runs; () where the script may have made something else of it."""
+        if not asker.arguments or self.names.program(asker.arguments[0]).found is not None:
+            return asker.arguments
+        programs = put_before(asker.text)
+        if asker.arguments[0] in programs:
+            return asker.arguments
+        if programs:
+            there = (name for name in programs if self.names.program(name).found is not None)
+            return (next(there, programs[0]), *asker.arguments)
+        return () if chooses(asker.text, asker.arguments[0]) else asker.arguments
 
     def run_candidates(self) -> None:
         """Count what a script may run as run by the command, where no package answers for it."""
@@ -241,7 +258,8 @@ class _Walk:
             self.scripts[path] = replace(script, error=str(error))
             return
         self.scripts[path] = replace(script, facts=facts)
-        self.follow(facts, replace(inner, dialect=dialect, unread=bool(facts.unread)))
+        text = data.decode(errors="replace")
+        self.follow(facts, replace(inner, dialect=dialect, unread=bool(facts.unread), text=text))
 
     def interpreter(self, shebang: Shebang, asker: _Asker) -> str | None:
         """Look up what runs a script, and what `env` would look for; return the last file."""

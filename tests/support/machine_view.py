@@ -37,5 +37,5 @@ class MachineView:
         assert len(data) <= limit
         return data
 
-    def head(self, path: str, size: int) -> bytes:
-        return self.read(path)[:size]
+    def part(self, path: str, start: int, size: int) -> bytes:
+        return self.read(path)[start : start + size]

@@ -78,8 +78,5 @@ class MemoryView:
             raise ViewError(f"{path}: more than {limit} bytes")
         return data
 
-    def head(self, path: str, size: int) -> bytes:
-        return self.read(path)[:size]
-
     def part(self, path: str, start: int, size: int) -> bytes:
         return self.read(path)[start : start + size]

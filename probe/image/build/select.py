@@ -234,7 +234,7 @@ class _Taken:
             self._follow(entry)
         else:
             self._copy(entry)
-            if entry.kind is Kind.FILE and elf.is_elf(self.root.head(entry.path, 4)):
+            if entry.kind is Kind.FILE and elf.is_elf(self.root.part(entry.path, 0, 4)):
                 self._note_program(entry.path)
 
     def _follow(self, entry: Entry) -> None:
@@ -404,5 +404,7 @@ class _Staged:
             raise ViewError(f"{path}: no such file")
         return self._data[path] if path in self._data else self._root.read(path, limit)
 
-    def head(self, path: str, size: int) -> bytes:
-        return self._data[path][:size] if path in self._data else self._root.head(path, size)
+    def part(self, path: str, start: int, size: int) -> bytes:
+        if path in self._data:
+            return self._data[path][start : start + size]
+        return self._root.part(path, start, size)

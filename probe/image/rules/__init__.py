@@ -14,6 +14,7 @@ from probe.image.rules import loader
 from probe.image.rules import locale
 from probe.image.rules import reading
 from probe.image.rules import running
+from probe.image.rules import script_texts
 from probe.image.rules import scripts
 from probe.image.rules import size
 from probe.image.rules import synchronizer
@@ -24,6 +25,7 @@ _MODULES = (
     reading,
     loader,
     scripts,
+    script_texts,
     synchronizer,
     health,
     health_script,

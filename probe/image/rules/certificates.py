@@ -30,7 +30,7 @@ from probe.image.x509 import Certificate
 _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 """How OpenSSL finds a certificate by its subject (openssl-rehash(1))."""
 
-_GOOD_PEM = """\
+EXAMPLE_PEM = """\
 -----BEGIN CERTIFICATE-----
 MIHcMIGPoAMCAQICAQEwBQYDK2VwMBcxFTATBgNVBAMMDEV4YW1wbGUgUm9vdDAg
 Fw0yMDAxMDEwMDAwMDBaGA8yMDk5MDEwMTAwMDAwMFowFzEVMBMGA1UEAwwMRXhh
@@ -58,7 +58,7 @@ _CURL = {
     "/lib64/ld-linux-x86-64.so.2": library("ld-linux-x86-64.so.2"),
     "/usr/lib/libcurl.so.4": library("libcurl.so.4"),
 }
-_GOOD = Sketch({**_CURL, _BUNDLE: Text(_GOOD_PEM, 0o644)}, _RUNS_CURL)
+_GOOD = Sketch({**_CURL, _BUNDLE: Text(EXAMPLE_PEM, 0o644)}, _RUNS_CURL)
 
 
 def _with(bundle: Text | Link) -> Sketch:
@@ -121,12 +121,25 @@ def ca_bundle_dangling(facts: Facts) -> Iterator[Problem]:
     ]
     for path in (*dangling, *_dangling_folders(facts)):
         entry = view.lstat(path)
-        speaker = "" if trust.usable(view, facts.environment) else _speaker(facts)
+        usable = trust.usable(view, facts.environment)
+        speaker = _by_bundle(facts) if usable else _speaker(facts)
         yield Problem(
             path,
             f"is a link to {entry.target if entry else ''}, which is not there{speaker}",
             severity=None if speaker else Severity.WARNING,
         )
+
+
+def _by_bundle(facts: Facts) -> str:
+    """Return who ends where the bundle cannot be opened, though certificates are there beside it.
+
+    curl does (exit code 77); OpenSSL and Go take the single files.
+    """
+    if any(bundle.certificates for bundle in trust.bundles(facts.view, facts.environment)):
+        return ""
+    clients = (one for one in trust.speakers(facts) if one.client and not one.reads_folders)
+    first = next(clients, None)
+    return f"; {first} reads nothing else" if first else ""
 
 
 def _dangling_folders(facts: Facts) -> list[str]:
@@ -146,7 +159,7 @@ def _dangling_folders(facts: Facts) -> list[str]:
         {
             "/etc/ssl/certs/5ed36f99.0": Link("example.pem"),
             "/etc/ssl/certs/example.pem": Link("/usr/share/ca-certificates/example.crt"),
-            "/usr/share/ca-certificates/example.crt": Text(_GOOD_PEM, 0o644),
+            "/usr/share/ca-certificates/example.crt": Text(EXAMPLE_PEM, 0o644),
         }
     ),
     bad=Sketch(
@@ -162,14 +175,26 @@ def ca_link_dangling(facts: Facts) -> Iterator[Problem]:
         return
     # Without a bundle these are what programs trust; a stray one that is left does not make up
     # for them.
-    fatal = len(dangling) * 2 > len(_links(facts)) and not _bundle_is_named(facts)
-    speaker = _speaker(facts) if fatal else ""
+    most = len(dangling) * 2 > len(_links(facts))
+    speaker = _speaker(facts) if most and not _bundle_is_named(facts) else ""
+    if most and not speaker and facts.config is None:
+        speaker = _by_links(facts)
     shown = some(f"{basename(one.path)} -> {one.target}" for one in dangling)
     yield Problem(
         parent_of(dangling[0].path),
         f"{len(dangling)} links lead nowhere: {shown}{speaker}",
         severity=Severity.ERROR if speaker else Severity.WARNING,
     )
+
+
+def _by_links(facts: Facts) -> str:
+    """Return who of a bare root's programs looks for the links alone, as Debian's OpenSSL does."""
+    folder = trust.openssl_folder(facts)
+    if folder is None or facts.view.resolve(trust.openssl_places(folder)[0]) is not None:
+        return ""
+    users = (one for one in trust.speakers(facts) if "libssl" in one.why)
+    first = next(users, None)
+    return f"; {first} looks for nothing else" if first else ""
 
 
 def _dangling_links(facts: Facts) -> list[Entry]:
@@ -196,7 +221,7 @@ def _bundle_is_named(facts: Facts) -> bool:
     why="Programs go on as if there were none, and refuse every server.",
     fix="give the file mode 0644 and the directories on the way 0755, owned by root",
     good=_GOOD,
-    bad=_with(Text(_GOOD_PEM, 0o600)),
+    bad=_with(Text(EXAMPLE_PEM, 0o600)),
 )
 def ca_bundle_unreadable(facts: Facts) -> Iterator[Problem]:
     for bundle in trust.bundles(facts.view, facts.environment):
@@ -323,7 +348,7 @@ _OPENSSL: dict[str, Drawn] = {
     "/lib64/ld-linux-x86-64.so.2": library("ld-linux-x86-64.so.2"),
     "/usr/lib/libssl.so.3": library("libssl.so.3", "libcrypto.so.3"),
     "/usr/lib/libcrypto.so.3": _LIBCRYPTO,
-    _BUNDLE: Text(_GOOD_PEM, 0o644),
+    _BUNDLE: Text(EXAMPLE_PEM, 0o644),
 }
 _RUNS_FETCH = ImageConfig(entrypoint=("/usr/bin/fetch",), user="65532:65532")
 

@@ -135,7 +135,7 @@ def _resolved(facts: Facts, path: str) -> str:
 
 def _head(facts: Facts, path: str) -> str:
     try:
-        return facts.view.head(path, _HEAD).decode(errors="replace")
+        return facts.view.part(path, 0, _HEAD).decode(errors="replace")
     except ViewError:
         return ""
 

@@ -194,7 +194,7 @@ def private_key_left(facts: Facts) -> Iterator[Problem]:
 
 def _head(view: View, path: str) -> bytes:
     try:
-        return view.head(path, _MAX_READ)
+        return view.part(path, 0, _MAX_READ)
     except ViewError:
         return b""
 

@@ -6,6 +6,7 @@ from probe.findings import Severity
 from probe.image.closure import Fault
 from probe.image.closure import FaultKind
 from probe.image.facts import Facts
+from probe.image.facts import Source
 from probe.image.rules.rule import Check
 from probe.image.rules.rule import Problem
 from probe.image.rules.rule import Rule
@@ -79,6 +80,38 @@ missing_loader = rule(
     bad=_without("/lib64/ld-linux-x86-64.so.2"),
 )(_faults(FaultKind.INTERPRETER))
 
+
+_ALSO_RUN = {"amd64": ("386",), "arm64": ("arm",)}
+"""Architectures whose programs the kernel of another runs too."""
+
+
+def _machines(facts: Facts) -> Iterator[Problem]:
+    """Tell what the loader refuses, and programs that are not for the image's own machine."""
+    yield from _faults(FaultKind.MISMATCH)(facts)
+    found = {
+        node.path: node.elf.architecture
+        for node in facts.closure.nodes
+        if node.path in facts.programs and node.elf.architecture
+    }
+    wanted = facts.config.architecture if facts.config else _prevailing(list(found.values()))
+    for path, given in found.items():
+        if not wanted or given in {wanted, *_ALSO_RUN.get(wanted, ())}:
+            continue
+        named = "the image" if facts.config else "most of the others"
+        certain = facts.programs[path] is not Source.FILE
+        yield Problem(
+            path,
+            f"it is for {given}, {named} for {wanted}: the kernel says exec format error",
+            severity=Severity.ERROR if certain else Severity.WARNING,
+        )
+
+
+def _prevailing(names: list[str]) -> str:
+    """Return what more than half of the programs are for; "" where there is no such."""
+    name = max(set(names), key=names.count, default="")
+    return name if 2 * names.count(name) > len(names) else ""
+
+
 wrong_machine = rule(
     "wrong-machine",
     Severity.ERROR,
@@ -96,7 +129,7 @@ wrong_machine = rule(
         },
         _RUNS_APP,
     ),
-)(_faults(FaultKind.MISMATCH))
+)(_machines)
 
 missing_version = rule(
     "missing-version",
@@ -187,9 +220,14 @@ def missing_nss_module(facts: Facts) -> Iterator[Problem]:
     bad=_and("/lib/x86_64-linux-gnu/libc.so.6", Text("oops", 0o644)),
 )
 def damaged_program(facts: Facts) -> Iterator[Problem]:
-    for fault in facts.closure.faults:
-        if fault.kind is FaultKind.UNREADABLE:
-            yield Problem(fault.subject, fault.detail)
+    # Told once, though each program that loads the file has its own fault.
+    told = {
+        fault.subject: fault.detail.removeprefix(f"{fault.subject}: ")
+        for fault in facts.closure.faults
+        if fault.kind is FaultKind.UNREADABLE
+    }
+    for path, detail in told.items():
+        yield Problem(path, detail)
 
 
 @rule(

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from posixpath import basename
 
 from probe.findings import Severity
 from probe.image.facts import Facts
@@ -231,21 +232,25 @@ def unknown_command(facts: Facts) -> Iterator[Problem]:
 
 _VERSION = re.compile(rb"@\(#\)Bash version ([0-9]+)\.([0-9]+)\.[0-9]+\(")
 _MINIMUM = (4, 3)
+_BASH_NAMES = {"bash", "bash-static", "sh"}
 _MAX_SHELL = 16 * 2**20
 
 
 def _bashes(facts: Facts) -> Iterator[tuple[str, bytes]]:
     """Give each bash that runs a script or a command line of the image, with its contents."""
     paths = {one.interpreter for one in facts.scripts.values() if one.dialect is Dialect.BASH}
-    paths |= {one.found for one in facts.lookups if one.role is not Role.SOURCED}
+    for lookup in facts.lookups:
+        # By either name: /bin/bash may be a link to /opt/bash-5.2, and sh one to bash.
+        named = {basename(lookup.name), basename(lookup.found or "")}
+        if lookup.role is not Role.SOURCED and named & _BASH_NAMES:
+            paths.add(lookup.found)
     for path in sorted(path for path in paths if path):
-        if path.rpartition("/")[2] in {"bash", "bash-static", "sh"}:
-            try:
-                data = facts.view.read(path, _MAX_SHELL)
-            except ViewError:
-                continue
-            if _VERSION.search(data):
-                yield path, data
+        try:
+            data = facts.view.read(path, _MAX_SHELL)
+        except ViewError:
+            continue
+        if _VERSION.search(data):
+            yield path, data
 
 
 def _uses_network(facts: Facts) -> list[tuple[str, int]]:
@@ -311,7 +316,7 @@ _OURS = re.compile(rb"^# healthcheck [0-9]|^\(\(BASH_VERSINFO", re.MULTILINE)
 
 def _ours(facts: Facts, path: str) -> bool:
     try:
-        return bool(_OURS.search(facts.view.head(path, 4096)))
+        return bool(_OURS.search(facts.view.part(path, 0, 4096)))
     except ViewError:
         return False
 

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from probe.findings import Severity
 from probe.image.facts import Facts
 from probe.image.names import Names
+from probe.image.rules.certificates import EXAMPLE_PEM
 from probe.image.rules.rule import Problem
 from probe.image.rules.rule import Rule
 from probe.image.rules.rule import rule
 from probe.image.sketch import Sketch
 from probe.image.sketch import Text
 from probe.image.sketch import static
+from probe.image.trust import FILES
 from probe.image.view import ImageConfig
 from probe.image.view import join
 from probe.image.view import parent_of
@@ -35,7 +37,9 @@ _BAD = Sketch(
     "the entrypoint finds neither split-sync nor split-proxy",
     why="It looks beside itself, in / and in PATH, and ends with exit code 127.",
     fix="put the binary into /usr/bin, or build the image with probe image build --binary",
-    good=Sketch({**_BAD.files, "/usr/bin/split-sync": static()}, _CONFIG),
+    good=Sketch(
+        {**_BAD.files, "/usr/bin/split-sync": static(), FILES[0]: Text(EXAMPLE_PEM, 0o644)}, _CONFIG
+    ),
     bad=_BAD,
 )
 def synchronizer_missing(facts: Facts) -> Iterator[Problem]:
