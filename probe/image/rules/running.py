@@ -14,6 +14,7 @@ from probe.image.facts import DEFAULT_PATH
 from probe.image.facts import Facts
 from probe.image.facts import Role
 from probe.image.facts import Source
+from probe.image.rules.certificates import EXAMPLE_PEM
 from probe.image.rules.rule import Problem
 from probe.image.rules.rule import Rule
 from probe.image.rules.rule import rule
@@ -28,6 +29,7 @@ from probe.image.sketch import Folder
 from probe.image.sketch import Sketch
 from probe.image.sketch import Text
 from probe.image.sketch import static
+from probe.image.trust import FILES
 from probe.image.users import EXECUTE
 from probe.image.users import READ
 from probe.image.users import WRITE
@@ -282,7 +284,14 @@ _PROXY = replace(_CONFIG, entrypoint=("/split-proxy",), volumes=("/tmp",))  # no
     why="It keeps its data in a file there, $TMPDIR or else /tmp, and exits with code 4 where it"
     " cannot make one.",
     fix="make /tmp in the image with mode 1777 and declare it: VOLUME /tmp",
-    good=Sketch({"/split-proxy": static(), "/tmp": Folder(0o1777)}, _PROXY),  # noqa: S108
+    good=Sketch(
+        {
+            "/split-proxy": static(),
+            "/tmp": Folder(0o1777),  # noqa: S108
+            FILES[0]: Text(EXAMPLE_PEM, 0o644),
+        },
+        _PROXY,
+    ),
     bad=Sketch({"/split-proxy": static()}, _PROXY),
 )
 def temporary_directory_missing(facts: Facts) -> Iterator[Problem]:
