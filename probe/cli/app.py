@@ -16,6 +16,7 @@ from probe.cli import generate
 from probe.cli import image
 from probe.cli import mock
 from probe.cli import script
+from probe.cli import sidecar
 from probe.cli import watch
 from probe.cli import wire
 from probe.cli.errors import ProbeError
@@ -39,6 +40,7 @@ app.command("script")(script.script)
 app.command("demo")(demo.demo)
 app.add_typer(mock.app, name="mock")
 app.add_typer(generate.app, name="generate")
+app.command("sidecar")(sidecar.sidecar)
 app.add_typer(image.app, name="image")
 app.command("wire")(wire.wire)
 

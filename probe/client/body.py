@@ -57,7 +57,7 @@ def read_answer(target: Target, clock: Clock) -> Answer:
         reason = converse(connection, exchange, deadline)
     if reason != "whole":
         raise CheckFailedError(reason)
-    return _parse(body.data)
+    return parse_answer(body.data)
 
 
 class _Replay:
@@ -70,7 +70,8 @@ class _Replay:
         return io.BytesIO(self._data)
 
 
-def _parse(data: bytes) -> Answer:
+def parse_answer(data: bytes) -> Answer:
+    """Take a whole answer apart. Raises CheckFailedError."""
     if not data:
         raise CheckFailedError("closed")
     response = http.client.HTTPResponse(_Replay(data), method="GET")  # type: ignore[arg-type]

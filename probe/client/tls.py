@@ -1,6 +1,7 @@
 """TLS as a machine without I/O, around another exchange (ssl's memory buffers)."""
 
 import ssl
+from collections.abc import Callable
 
 from probe.client.failures import CheckFailedError
 from probe.contract.exchange import Exchange
@@ -20,14 +21,22 @@ def make_context(settings: TLS) -> ssl.SSLContext:
 
 
 class TLSExchange(Exchange):
-    """Handshake, then the inner exchange. Every TLS failure is the reason `tls`."""
+    """Handshake, then the inner exchange. Every TLS failure is the reason `tls`.
 
-    def __init__(self, target: Target, inner: Exchange) -> None:
+    `context_of` gives the context; who checks often keeps them, for one takes 30 ms to make.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        inner: Exchange,
+        context_of: Callable[[TLS], ssl.SSLContext] = make_context,
+    ) -> None:
         settings = target.tls or TLS()
         self._inner = inner
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         try:
-            self._tls = make_context(settings).wrap_bio(
+            self._tls = context_of(settings).wrap_bio(
                 self._in, self._out, server_hostname=settings.server_name or target.host
             )
         except (OSError, ValueError, TypeError) as error:  # a file, or a name that none can have

@@ -8,14 +8,18 @@ import sys
 
 from tests.bench import check
 from tests.bench import deploy
+from tests.bench import image
 from tests.bench import library
 from tests.bench import shell
+from tests.bench import sidecar
 
 PARTS = {
     "shell": shell.report,
     "check": check.report,
     "library": library.report,
     "deploy": deploy.report,
+    "image": image.report,
+    "sidecar": sidecar.report,
 }
 
 

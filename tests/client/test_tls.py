@@ -1,4 +1,4 @@
-"""TLS by the reference probe, blocking and asyncio: whom it trusts, what it says of failures."""
+"""TLS by the reference probe in all its forms: whom it trusts, what it says of failures."""
 
 import asyncio
 import ssl
@@ -18,6 +18,7 @@ from probe import Verdict
 from probe import acheck
 from probe import check
 from probe.client.body import read_answer
+from tests.contract.drivers import check_as_sidecar
 from tests.support import servers
 from tests.support.components import require
 from tests.support.probes import LATENESS
@@ -26,6 +27,7 @@ Probe = Callable[[Target], Verdict]
 PROBES: dict[str, Probe] = {
     "blocking": check,
     "asyncio": lambda target: asyncio.run(acheck(target)),
+    "sidecar": lambda target: asyncio.run(check_as_sidecar(target)),
 }
 NAMES = "subjectAltName=IP:127.0.0.1,DNS:localhost"
 

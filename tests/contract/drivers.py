@@ -1,4 +1,4 @@
-"""The five that must agree: the reference probe, twice, and three forms of the shell probe."""
+"""The six that must agree: the reference probe, thrice, and three forms of the shell probe."""
 
 import asyncio
 import time
@@ -15,6 +15,8 @@ from probe import acheck
 from probe import check
 from probe.scripts import inline
 from probe.scripts import script_text
+from probe.sidecar.checking import Checker
+from probe.sidecar.settings import TargetSettings
 from tests.contract.cases import Case
 from tests.support.probes import LATENESS
 from tests.support.probes import SHELLS
@@ -41,6 +43,20 @@ def ask_asyncio(target: Target) -> Result:
     return _told(asyncio.run(acheck(target)), time.monotonic() - began)
 
 
+async def check_as_sidecar(target: Target) -> Verdict:
+    checker = Checker()
+    try:
+        finding = await checker.check(TargetSettings("one", target))
+    finally:
+        checker.close()
+    return Verdict(finding.reason, finding.seconds)
+
+
+def ask_sidecar(target: Target) -> Result:
+    began = time.monotonic()
+    return _told(asyncio.run(check_as_sidecar(target)), time.monotonic() - began)
+
+
 def ask_shell(command: Sequence[str], target: Target) -> Result:
     options = {"host": target.host, "port": target.port, "timeout": target.timeout}
     return run([*command, *(f"--{name}={value}" for name, value in options.items())])
@@ -49,6 +65,7 @@ def ask_shell(command: Sequence[str], target: Target) -> Result:
 DRIVERS: dict[str, Driver] = {
     "blocking": ask_blocking,
     "asyncio": ask_asyncio,
+    "sidecar": ask_sidecar,
     "bash": partial(ask_shell, SHELLS["bash"]),
     "inline": partial(ask_shell, INLINE),
     "bash-static": partial(ask_shell, SHELLS["bash-static"]),

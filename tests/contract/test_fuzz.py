@@ -28,7 +28,7 @@ from tests.support.probes import Result
 from tests.support.probes import run
 from tests.support.scripted import Step
 
-FUZZED = ("blocking", "asyncio", "bash")
+FUZZED = ("blocking", "asyncio", "sidecar", "bash")
 TIMEOUT = 1.0
 
 fuzz = settings(
@@ -121,7 +121,7 @@ def row(outcomes: Sequence[Outcome]) -> str:
 @fuzz
 @given(scripts())
 def test_streams(steps: tuple[Step, ...]) -> None:
-    """Whatever a server sends, in whatever pieces, both implementations say the same in time."""
+    """Whatever a server sends, in whatever pieces, all implementations say the same in time."""
     case = Case("fuzz", steps, "", TIMEOUT)
     with ThreadPoolExecutor(len(FUZZED)) as pool:
         outcomes = list(pool.map(lambda name: ask(DRIVERS[name], case), FUZZED))

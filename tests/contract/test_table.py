@@ -1,4 +1,4 @@
-"""Five drivers over one table: same exit, same line, no noise, in time; whole, split, dripped."""
+"""Six drivers over one table: same exit, same line, no noise, in time; whole, split, dripped."""
 
 import pytest
 

@@ -1,0 +1,137 @@
+"""`probe sidecar`: polls targets, remembers, exports, answers for the container."""
+
+import importlib.util
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Annotated
+from typing import NoReturn
+
+import typer
+
+from probe.cli.errors import ProbeError
+from probe.cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from probe.sidecar.sources import Source
+
+
+class LogFormat(StrEnum):
+    JSON = "json"
+    LOGFMT = "logfmt"
+
+
+class Emit(StrEnum):
+    NONE = "none"
+    EMF = "emf"
+
+
+class Loop(StrEnum):
+    AUTO = "auto"
+    ASYNCIO = "asyncio"
+    UVLOOP = "uvloop"
+
+
+def sidecar(
+    target: Annotated[
+        list[str] | None, typer.Option(help="HOST:PORT to check; may be given again.")
+    ] = None,
+    read_body: Annotated[
+        bool,
+        typer.Option(
+            "--read-body/--no-read-body",
+            help="For --target: read the health bodies too, which say what the status hides.",
+        ),
+    ] = True,
+    config: Annotated[Path | None, typer.Option(help="YAML file; SIGHUP reads it anew.")] = None,
+    interval: Annotated[
+        str | None, typer.Option(help="Between checks, for --target: 10s, 500ms.")
+    ] = None,
+    listen: Annotated[
+        str | None, typer.Option(help="HOST:PORT with every route.  [default: 127.0.0.1:9310]")
+    ] = None,
+    metrics_listen: Annotated[
+        str | None, typer.Option(help="HOST:PORT with /metrics, /livez and /readyz alone.")
+    ] = None,
+    web_config: Annotated[
+        Path | None, typer.Option(help="TLS and passwords, in the exporter toolkit's format.")
+    ] = None,
+    log_format: Annotated[
+        LogFormat | None, typer.Option(help="Of the lines on stdout.  [default: json]")
+    ] = None,
+    emit: Annotated[
+        Emit | None, typer.Option(help="emf: CloudWatch embedded metrics among the lines.")
+    ] = None,
+    loop: Annotated[Loop, typer.Option(help="auto: uvloop where it is installed.")] = Loop.AUTO,
+    check_config: Annotated[
+        bool, typer.Option("--check-config", help="Read everything, tell the faults, and end.")
+    ] = False,
+) -> None:
+    """Poll targets and tell what was found: metrics, /readyz, a page, lines on stdout.
+
+    A target in the same task or pod: probe sidecar --target 127.0.0.1:3010
+    """
+    from probe.sidecar.sources import Given
+    from probe.sidecar.sources import Source
+
+    given = Given(
+        targets=tuple(target or ()),
+        read_body=read_body,
+        interval=None if interval is None else _seconds(interval),
+        listen=_address("--listen", listen),
+        metrics_listen=_address("--metrics-listen", metrics_listen),
+        web_config=str(web_config) if web_config else None,
+        log_format=log_format.value if log_format else None,
+        emit=emit.value if emit else None,
+    )
+    source = Source(given, str(config) if config else None)
+    if check_config:
+        _check(source)
+    else:
+        _become(source, loop)
+
+
+def _check(source: "Source") -> None:
+    from probe.sidecar import app
+    from probe.sidecar.documents import ConfigError
+
+    try:
+        typer.echo(app.checked(source))
+    except ConfigError as error:
+        raise ProbeError(str(error)) from error
+
+
+def _seconds(text: str) -> float:
+    from probe.sidecar.fields import SHORTEST_INTERVAL
+    from probe.sidecar.fields import between
+
+    try:
+        return between(SHORTEST_INTERVAL, 86400.0)(text)
+    except ValueError as error:
+        raise UsageError(f"--interval: {error}") from None
+
+
+def _address(option: str, text: str | None) -> str | None:
+    from probe.sidecar.fields import split_address
+
+    try:
+        if text is not None:
+            split_address(text, lowest_port=0)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+    return text
+
+
+def _become(source: "Source", loop: Loop) -> NoReturn:
+    """Run the sidecar in this process, but without what the command line has loaded."""
+    from probe.sidecar.sources import to_text
+
+    if loop is Loop.UVLOOP and importlib.util.find_spec("uvloop") is None:
+        raise UsageError("--loop uvloop: not installed; pip install 'split-probe[sidecar]'")
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:  # started without it
+            stream.flush()
+    command = [sys.executable, "-m", "probe.sidecar", to_text(source), loop.value]
+    os.execv(sys.executable, command)  # noqa: S606 # no shell is wanted
