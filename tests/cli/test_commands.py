@@ -85,13 +85,15 @@ def test_script_can_run() -> None:
 
 
 def test_demo() -> None:
-    """Five acts, agreement in each, the notes of --explain at the end; well under 15 seconds."""
+    """Five acts, agreement in each, --explain's notes, the sidecar's changes; under 15 seconds."""
     start = time.monotonic()
     done = probe("demo")
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("  they agree\n") == 5
     assert "sticky-500" in done.stdout
+    assert "healthy -> unhealthy (unhealthy: status 500); /readyz answers 503" in done.stdout
+    assert "unhealthy -> healthy (healthy: 200); /readyz answers 200" in done.stdout
     assert time.monotonic() - start < 15
 
 
