@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import astuple
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -28,9 +29,10 @@ _SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault: its stable `code`, where it is, what is wrong and why, and the way out.
+    """One fault: its stable `code`, where it is, what is wrong, why it matters, the way out.
 
     `path` is the file's own place (in an image: inside it); empty where no one file is meant.
+    `why` is whole sentences; the other texts have no full stop.
     """
 
     code: str
@@ -38,6 +40,12 @@ class Finding:
     path: str
     message: str
     fix: str = ""
+    why: str = ""
+
+    @property
+    def explanation(self) -> str:
+        """What is wrong and why it matters, for formats that have one text for both."""
+        return f"{self.message}. {self.why}" if self.why else self.message
 
 
 def has_error(findings: Iterable[Finding]) -> bool:
@@ -48,7 +56,7 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
     """Sort the gravest first, then by path and code: the same findings give the same text."""
     return sorted(
         findings,
-        key=lambda one: (_ORDER.index(one.severity), one.path, one.code, one.message, one.fix),
+        key=lambda one: (_ORDER.index(one.severity), one.path, one.code, *astuple(one)[3:]),
     )
 
 
@@ -94,7 +102,13 @@ def _paragraph(finding: Finding) -> str:
     head = (
         f"{finding.severity}: {place}{_printable(finding.message)} [{_printable(finding.code)}]\n"
     )
-    return head + (f"    fix: {_printable(finding.fix)}\n" if finding.fix else "")
+    # A note is read for its own sake; what is graver asks for something to be done.
+    why = "" if finding.severity is Severity.INFO else finding.why
+    return head + _line("why", why) + _line("fix", finding.fix)
+
+
+def _line(word: str, text: str) -> str:
+    return f"    {word}: {_printable(text)}\n" if text else ""
 
 
 def _summary(findings: Sequence[Finding]) -> str:
@@ -115,7 +129,7 @@ def _row(finding: Finding) -> dict[str, str]:
         "code": finding.code,
         "severity": finding.severity.value,
         "path": finding.path,
-        "message": finding.message,
+        "message": finding.explanation,
         "fix": finding.fix,
     }
 
@@ -130,7 +144,7 @@ def _result(finding: Finding, codes: Sequence[str]) -> dict[str, Any]:
         "ruleId": finding.code,
         "ruleIndex": codes.index(finding.code),
         "level": _LEVELS[finding.severity],
-        "message": {"text": finding.message + (f"\nfix: {finding.fix}" if finding.fix else "")},
+        "message": {"text": finding.explanation + (f"\nfix: {finding.fix}" if finding.fix else "")},
     }
     if finding.path:
         artifact = {"uri": _uri(finding.path), "uriBaseId": "ROOT"}

@@ -1,6 +1,7 @@
 """Findings as text, JSON and SARIF."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,9 @@ NOTE = Finding("SIZE01", Severity.INFO, "/a", "large")
 ODD = Finding("X", Severity.ERROR, "/a\udc80\x1b[31m b:c", "line\nbreak \ud800", "\r")
 
 ANY = st.text(st.characters())
-FINDINGS = st.lists(st.builds(Finding, ANY, st.sampled_from(Severity), ANY, ANY, ANY), max_size=5)
+FINDINGS = st.lists(
+    st.builds(Finding, ANY, st.sampled_from(Severity), ANY, ANY, ANY, ANY), max_size=5
+)
 
 
 def test_text() -> None:
@@ -32,6 +35,16 @@ def test_text() -> None:
         "info: /a: large [SIZE01]\n"
         "1 error, 1 warning, 1 note\n"
     )
+
+
+def test_why_it_matters() -> None:
+    """A line of its own above the fix, not for a note; elsewhere it goes with the message."""
+    found = replace(ERROR, why="It does not start.")
+    assert "\n    why: It does not start.\n    fix: add it\n" in to_text([found])
+    assert "why" not in to_text([replace(NOTE, why="So it is.")])
+    message = "needs libz.so.1. It does not start."
+    assert json.loads(to_json([found]))["findings"][0]["message"] == message
+    assert message in to_sarif([found], "1")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +125,8 @@ def test_any_finding_can_be_written(findings: list[Finding]) -> None:
     """
     text = to_text(findings)
     text.encode()
-    assert len(text.split("\n")) == 2 + sum(1 + bool(one.fix) for one in findings)
+    whys = sum(bool(one.why) for one in findings if one.severity is not Severity.INFO)
+    assert len(text.split("\n")) == 2 + whys + sum(1 + bool(one.fix) for one in findings)
     assert text == to_text(reversed(findings))
     to_sarif(findings, "1").encode()
     assert len(json.loads(to_json(findings).encode())["findings"]) == len(ordered(findings))

@@ -36,6 +36,8 @@ NSSWITCH_TEXT = b"passwd: files\ngroup: files\nhosts: files dns\n"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROXY_PORT = 3000
 _NANOSECONDS = 10**9
+_START_INTERVAL = 2
+"""Seconds between checks while the container starts: Docker 25 and later; others pass over it."""
 _USER = re.compile(r"(0|[1-9][0-9]{0,8})(?::(0|[1-9][0-9]{0,8}))?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 # https://github.com/distribution/reference: a name's parts in lower case, then the tag.
@@ -224,7 +226,7 @@ def _healthcheck() -> dict[str, Any]:
     """
     timings = Timings()
     times = {"Interval": timings.interval, "Timeout": timings.timeout}
-    times["StartPeriod"] = timings.start_period
+    times |= {"StartPeriod": timings.start_period, "StartInterval": _START_INTERVAL}
     return {
         "Test": ["CMD", *call(Delivery.IMAGE, "")],
         **{key: round(value * _NANOSECONDS) for key, value in times.items()},

@@ -47,6 +47,7 @@ class Rule:
                 problem.path,
                 problem.message,
                 problem.fix or self.fix,
+                self.why,
             )
             for problem in self.check(facts)
         ]

@@ -72,6 +72,7 @@ def test_healthcheck() -> None:
         "Interval": 10 * 10**9,
         "Timeout": 5 * 10**9,
         "StartPeriod": 60 * 10**9,
+        "StartInterval": 2 * 10**9,
         "Retries": 3,
     }
     assert "Healthcheck" not in document(SYNC, healthcheck=False)["config"]
