@@ -1,13 +1,11 @@
 """Where a name leads in an image: as execvp looks a program up, as a shell a file that it reads."""
 
 from collections.abc import Iterable
-from collections.abc import Iterator
 from dataclasses import dataclass
 from posixpath import join
 
 from probe.image.facts import DEFAULT_PATH
 from probe.image.facts import Lack
-from probe.image.view import MAX_HOPS
 from probe.image.view import ImageConfig
 from probe.image.view import Kind
 from probe.image.view import View
@@ -74,24 +72,3 @@ class Names:
         if executable and not entry.mode & EXECUTABLE:
             return Target(path, None, Lack.NOT_EXECUTABLE)
         return Target(path, entry.path)
-
-
-def way(view: View, path: str) -> Iterator[str]:
-    """Give every link that following *path* runs through, and the path that it leads to."""
-    current, hops = "/", 0
-    pending = [name for name in reversed(path.split("/")) if name]
-    while pending:
-        entry = view.lstat(join(current, pending.pop()))
-        if entry is None:
-            return
-        if entry.kind is not Kind.SYMLINK:
-            current = entry.path
-            continue
-        hops += 1
-        if hops > MAX_HOPS:
-            return
-        yield entry.path
-        target = entry.target or ""
-        current = "/" if target.startswith("/") else join(entry.path, "..")
-        pending += [name for name in reversed(target.split("/")) if name]
-    yield current

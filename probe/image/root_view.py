@@ -12,28 +12,25 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import ExitStack
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Self
 
+from probe.image.archives.opened import Opened
 from probe.image.archives.root import stat_entry
 from probe.image.archives.spans import DIRECTORY_FLAGS
 from probe.image.archives.spans import Beneath
-from probe.image.archives.spans import Span
+from probe.image.archives.spans import Content
 from probe.image.archives.spans import why
-from probe.image.view import READ_LIMIT
 from probe.image.view import Entry
 from probe.image.view import ImageConfig
 from probe.image.view import Kind
 from probe.image.view import ViewError
 from probe.image.view import join
-from probe.image.view import locate
 from probe.image.view import parent_of
 
 MAX_LISTED = 200_000
 """Names listed below one folder: /usr of a full desktop has about 400,000, no part of it half."""
 
 
-class RootView:
+class RootView(Opened):
     """The root at a directory, open until it is closed.
 
     `entries` gives what is below *listed* alone: what looks for files by pattern must name where.
@@ -46,24 +43,13 @@ class RootView:
 
     def __init__(self, where: str, listed: Sequence[str] = ()) -> None:
         self._listed = tuple(listed)
-        self._resources = ExitStack()
+        resources = ExitStack()
         try:
             self._root = os.open(where, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise ViewError(f"cannot read {where}: {why(error)}") from error
-        self._resources.callback(os.close, self._root)
-        self._entries = _Lazy(self._root)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._resources.close()
+        resources.callback(os.close, self._root)
+        super().__init__(_Lazy(self._root), resources)
 
     def entries(self) -> Iterable[Entry]:
         found = {entry.path: entry for path in self._listed for entry in self.below(path)}
@@ -96,32 +82,8 @@ class RootView:
         # One that went away meanwhile is passed over.
         return [entry for name in names if (entry := self._entries.get(join(path, name)))]
 
-    def lstat(self, path: str) -> Entry | None:
-        return locate(self._entries, path, follow=False)
-
-    def resolve(self, path: str) -> Entry | None:
-        return locate(self._entries, path, follow=True)
-
-    def read(self, path: str, limit: int = READ_LIMIT) -> bytes:
-        with self._open(path) as span:
-            if span.size > limit:
-                raise ViewError(f"{path}: more than {limit} bytes")
-            return span.exactly(0, span.size)
-
-    def part(self, path: str, start: int, size: int) -> bytes:
-        with self._open(path) as span:
-            return span.exactly(start, max(0, min(size, span.size - start)))
-
-    @contextmanager
-    def _open(self, path: str) -> Iterator[Span]:
-        entry = self.resolve(path)
-        if entry is None or entry.kind is not Kind.FILE:
-            raise ViewError(f"{path}: " + ("no such file" if entry is None else "not a file"))
-        try:
-            with Beneath(self._root, entry.path).open() as span:
-                yield span
-        except OSError as error:
-            raise ViewError(f"{path}: cannot be read: {why(error)}") from error
+    def _content(self, path: str) -> Content:
+        return Beneath(self._root, path)
 
 
 class _Lazy(Mapping[str, Entry]):

@@ -196,6 +196,35 @@ def locate(entries: Mapping[str, Entry], path: str, *, follow: bool) -> Entry | 
     return None if found is None else entries[found]
 
 
+def way(view: View, path: str) -> list[Entry] | None:
+    """Return what a look-up of *path* meets: each link, and last what they lead to.
+
+    None where it leads nowhere, as in `trace`.
+    """
+    found: list[Entry] = []
+    current, hops = view.lstat("/"), 0
+    pending = [name for name in path.split("/") if name][::-1]
+    for _ in range(MAX_STEPS):
+        if current is None or not pending:
+            break
+        name = pending.pop()
+        if name in {".", ".."}:
+            current = view.lstat(parent_of(current.path) if name == ".." else current.path)
+            continue
+        entry = view.lstat(join(current.path, name))
+        if entry is None or entry.kind is not Kind.SYMLINK:
+            current = entry
+            continue
+        found.append(entry)
+        hops += 1
+        target = entry.target or ""
+        pending += [part for part in target.split("/") if part][::-1]
+        current = view.lstat("/") if target.startswith("/") else current
+        if hops > MAX_HOPS or not target:
+            return None
+    return None if current is None or pending else [*found, current]
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Something in an image that was passed over, and why; `path` as the archive has it."""

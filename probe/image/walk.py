@@ -19,7 +19,6 @@ from probe.image.facts import Source
 from probe.image.facts import Start
 from probe.image.names import Names
 from probe.image.names import Target
-from probe.image.names import way
 from probe.image.packages import Packages
 from probe.image.packages import read_packages
 from probe.image.positional import chooses
@@ -41,6 +40,7 @@ from probe.image.starts import starts
 from probe.image.view import Fault
 from probe.image.view import View
 from probe.image.view import ViewError
+from probe.image.view import way
 
 _MAX_SCRIPT = 2**20
 _ALL_ARGUMENTS = frozenset({'"$@"', "$@", '"${@}"', "${@}"})
@@ -159,15 +159,17 @@ class _Walk:
 
     def handed_on(self, asker: _Asker) -> tuple[str, ...]:
         """Return what `exec "$@"` runs; () where the script may have made something else of it."""
-        if not asker.arguments or self.names.program(asker.arguments[0]).found is not None:
+        first = asker.arguments[0] if asker.arguments else ""
+        # A full path is meant as a program; options and words may be put behind one.
+        if not first or first.startswith("/") or self.names.program(first).found is not None:
             return asker.arguments
         programs = put_before(asker.text)
-        if asker.arguments[0] in programs:
+        if first in programs:
             return asker.arguments
         if programs:
             there = (name for name in programs if self.names.program(name).found is not None)
             return (next(there, programs[0]), *asker.arguments)
-        return () if chooses(asker.text, asker.arguments[0]) else asker.arguments
+        return () if chooses(asker.text, first) else asker.arguments
 
     def run_candidates(self) -> None:
         """Count what a script may run as run by the command, where no package answers for it."""
@@ -214,7 +216,7 @@ class _Walk:
 
     def reach(self, path: str) -> None:
         if path not in self.reached:
-            self.reached.update(way(self.view, path))
+            self.reached.update(entry.path for entry in way(self.view, path) or ())
             self.reached.add(path)
 
     def run(self, path: str, asker: _Asker, *, strict: bool = False) -> None:

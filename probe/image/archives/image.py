@@ -4,15 +4,10 @@ import os
 import stat
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
 from contextlib import ExitStack
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
-from typing import Self
 
 from probe.image.archives.compression import plain
 from probe.image.archives.compression import spool
@@ -22,24 +17,22 @@ from probe.image.archives.layouts import oci_image
 from probe.image.archives.limits import LIMITS
 from probe.image.archives.limits import Budget
 from probe.image.archives.limits import Limits
+from probe.image.archives.opened import Opened
 from probe.image.archives.root import Scan
 from probe.image.archives.spans import Content
 from probe.image.archives.spans import Span
 from probe.image.archives.spans import why
 from probe.image.archives.store import Store
 from probe.image.archives.tar import members
-from probe.image.view import READ_LIMIT
 from probe.image.view import Entry
 from probe.image.view import Fault
 from probe.image.view import ImageConfig
-from probe.image.view import Kind
 from probe.image.view import Tree
 from probe.image.view import ViewError
-from probe.image.view import locate
 
 
-class Image:
-    """An opened image: a View that holds files open until it is closed.
+class Image(Opened):
+    """An opened image.
 
     `faults` are the entries that were passed over, with the reason.
     """
@@ -50,25 +43,10 @@ class Image:
         config: ImageConfig | None,
         resources: ExitStack,
     ) -> None:
+        super().__init__(tree.entries, resources)
         self.config = config
         self.faults: tuple[Fault, ...] = tuple(tree.faults)
-        self._entries: Mapping[str, Entry] = tree.entries
         self._contents = tree.contents
-        self._resources = resources
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._resources.close()
 
     @cached_property
     def _sorted(self) -> tuple[Entry, ...]:
@@ -77,35 +55,8 @@ class Image:
     def entries(self) -> Iterable[Entry]:
         return self._sorted
 
-    def lstat(self, path: str) -> Entry | None:
-        return locate(self._entries, path, follow=False)
-
-    def resolve(self, path: str) -> Entry | None:
-        return locate(self._entries, path, follow=True)
-
-    def read(self, path: str, limit: int = READ_LIMIT) -> bytes:
-        with self._open(path) as span:
-            if span.size > limit:
-                raise ViewError(f"{path}: more than {limit} bytes")
-            return span.exactly(0, span.size)
-
-    def part(self, path: str, start: int, size: int) -> bytes:
-        with self._open(path) as span:
-            return span.exactly(start, max(0, min(size, span.size - start)))
-
-    @contextmanager
-    def _open(self, path: str) -> Iterator[Span]:
-        entry = self.resolve(path)
-        if entry is None or entry.kind is not Kind.FILE:
-            raise ViewError(f"{path}: " + ("no such file" if entry is None else "not a file"))
-        content = self._contents.get(entry.path)
-        if content is None:
-            raise ViewError(f"{path}: its contents are not held in a way that can be read")
-        try:
-            with content.open() as span:
-                yield span
-        except OSError as error:
-            raise ViewError(f"{path}: cannot be read: {why(error)}") from error
+    def _content(self, path: str) -> Content | None:
+        return self._contents.get(path)
 
 
 # uname -m to the architecture's name in images (Go's).

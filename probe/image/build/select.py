@@ -39,8 +39,6 @@ from probe.image.elf import Elf
 from probe.image.elf import ElfError
 from probe.image.source import Source
 from probe.image.trust import openssl_folder_in
-from probe.image.view import MAX_HOPS
-from probe.image.view import MAX_STEPS
 from probe.image.view import READ_LIMIT
 from probe.image.view import Entry
 from probe.image.view import ImageConfig
@@ -48,6 +46,7 @@ from probe.image.view import Kind
 from probe.image.view import ViewError
 from probe.image.view import join
 from probe.image.view import parent_of
+from probe.image.view import way
 
 OS_RELEASE = "/etc/os-release"
 _PROGRAMS = "/usr/bin"
@@ -151,35 +150,6 @@ def select(
     if recipe.with_sh:
         taken.add(shell_link(bash))
     return Selection(tuple(taken.items.values()), program, tuple(taken.notes), borrowed)
-
-
-def way(view: Source, path: str) -> list[Entry] | None:
-    """Return what a look-up of *path* meets: each link, and last what they lead to.
-
-    None where it leads nowhere, as in `view.trace`.
-    """
-    found: list[Entry] = []
-    current, hops = view.lstat("/"), 0
-    pending = [name for name in path.split("/") if name][::-1]
-    for _ in range(MAX_STEPS):
-        if current is None or not pending:
-            break
-        name = pending.pop()
-        if name in {".", ".."}:
-            current = view.lstat(parent_of(current.path) if name == ".." else current.path)
-            continue
-        entry = view.lstat(join(current.path, name))
-        if entry is None or entry.kind is not Kind.SYMLINK:
-            current = entry
-            continue
-        found.append(entry)
-        hops += 1
-        target = entry.target or ""
-        pending += [part for part in target.split("/") if part][::-1]
-        current = view.lstat("/") if target.startswith("/") else current
-        if hops > MAX_HOPS or not target:
-            return None
-    return None if current is None or pending else [*found, current]
 
 
 class _Taken:

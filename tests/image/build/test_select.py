@@ -13,10 +13,10 @@ from probe.image.build.recipe import Recipe
 from probe.image.build.select import Selection
 from probe.image.build.select import read_binary
 from probe.image.build.select import select
-from probe.image.build.select import way
 from probe.image.root_view import RootView
 from probe.image.source import WholeView
 from probe.image.view import Kind
+from probe.image.view import way
 from probe.manifests.spec import Kind as Program
 from tests.support.memory_view import MemoryView
 from tests.support.memory_view import symlink
