@@ -1,5 +1,6 @@
 """`probe image`: what is in an image, whether it is all there, and how to make a minimal one."""
 
+import difflib
 import sys
 from datetime import UTC
 from datetime import datetime
@@ -77,7 +78,7 @@ def audit(
     if explain is not None:
         typer.echo(_explained(explain), nl=False)
         return
-    if image is None:
+    if not image:
         raise UsageError("image audit: which image? A folder, an archive, or - for stdin")
     findings = [
         finding
@@ -122,7 +123,9 @@ def _check_codes(*codes: str | None) -> None:
 
     for code in codes:
         if code not in RULES:
-            raise UsageError(f"no finding has the code {code!r}; there are: {', '.join(RULES)}")
+            near = difflib.get_close_matches(str(code), RULES, n=3, cutoff=0.4)
+            hint = f"; is it {' or '.join(near)}?" if near else ""
+            raise UsageError(f"no finding has the code {code!r}{hint} (all: --explain all)")
 
 
 def _explained(code: str) -> str:

@@ -279,6 +279,7 @@ class _Reader:
             raise ElfError(f"unknown ELF type {kind}")
         self.segments = list(self.read_segments(headers, entry_size, count))
         table = self.dynamic_table()
+        self.check_loaded()
         self.strings = self.string_table(table.values)
         flags = table.values.get(_DT_FLAGS_1, 0)
         return Elf(
@@ -314,6 +315,12 @@ class _Reader:
         for number in range(count):
             fields = self.unpack(self.layout.segment, table + number * entry_size, "program header")
             yield _Segment(*(fields[i] for i in self.layout.segment_order))
+
+    def check_loaded(self) -> None:
+        """Refuse a file that is cut off: it is mapped all the same, and ends by SIGBUS."""
+        for segment in self.of_type(_PT_LOAD):
+            if segment.offset + segment.size > self.source.size:
+                raise ElfError(f"segment at {segment.offset:#x} lies beyond the end of the file")
 
     def of_type(self, wanted: int) -> Iterator[_Segment]:
         return (segment for segment in self.segments if segment.type == wanted)

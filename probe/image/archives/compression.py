@@ -70,6 +70,11 @@ def _compression(span: Span) -> Callable[[io.BufferedReader], _Read] | None:
     return next((value for magic, value in _COMPRESSIONS.items() if head.startswith(magic)), None)
 
 
+def is_compressed(head: bytes) -> bool:
+    """Whether the first bytes are those of a compression that is known, if only by its name."""
+    return head.startswith(tuple(_COMPRESSIONS))
+
+
 def spool(source: _Read, budget: Budget, resources: ExitStack) -> Span:
     """Write what *source* gives to a temporary file."""
     file = resources.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed by resources

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
+from probe.image.archives.compression import is_compressed
 from probe.image.archives.compression import plain
 from probe.image.archives.compression import spool
 from probe.image.archives.layouts import Wanted
@@ -19,10 +20,13 @@ from probe.image.archives.limits import Budget
 from probe.image.archives.limits import Limits
 from probe.image.archives.opened import Opened
 from probe.image.archives.root import Scan
+from probe.image.archives.spans import CHUNK
 from probe.image.archives.spans import Content
 from probe.image.archives.spans import Span
 from probe.image.archives.spans import why
 from probe.image.archives.store import Store
+from probe.image.archives.tar import BLOCK
+from probe.image.archives.tar import check_header
 from probe.image.archives.tar import members
 from probe.image.view import Entry
 from probe.image.view import Fault
@@ -117,19 +121,28 @@ def _source(
     if where == "-":
         if stream is None:
             raise ViewError("no stream to read from")
-        return spool(stream.read, budget, resources)
+        return spool(_recognised(stream.read), budget, resources)
     if "\0" in where:
         raise ViewError("a NUL in the name")
     found = Path(where).stat()
     if stat.S_ISFIFO(found.st_mode):
         # `<(docker save IMAGE)` is one.
         with Path(where).open("rb") as pipe:
-            return spool(pipe.read, budget, resources)
+            return spool(_recognised(pipe.read), budget, resources)
     if not (stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)):
         raise ViewError("neither a directory nor a file")
     fd = os.open(where, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     resources.callback(os.close, fd)
     return fd if stat.S_ISDIR(found.st_mode) else Span(fd, 0, os.fstat(fd).st_size)
+
+
+def _recognised(read: Callable[[int], bytes]) -> Callable[[int], bytes]:
+    """Look at the first bytes before gigabytes of something else are written down."""
+    head = read(CHUNK)
+    if head and not is_compressed(head):
+        check_header(head[:BLOCK])
+    pending = [head]
+    return lambda size: pending.pop() if pending else read(size)
 
 
 def _load(

@@ -24,8 +24,8 @@ from probe.image.view import Kind
 from probe.image.view import Member
 from probe.image.view import ViewError
 
-_BLOCK = 512
-_END = bytes(_BLOCK)
+BLOCK = 512
+_END = bytes(BLOCK)
 _REGULAR = b"\x00" + b"07"
 _HEADER_ONLY = b"123456"
 _KINDS = {b"2": Kind.SYMLINK, b"5": Kind.DIRECTORY}
@@ -87,6 +87,13 @@ def _check_sum(block: bytes) -> None:
         raise ViewError("not a tar, or a damaged one: a header's check sum is wrong")
 
 
+def check_header(block: bytes) -> None:
+    """Refuse what cannot be the first block of a tar. Raises ViewError."""
+    if len(block) < BLOCK or block == _END:
+        raise ViewError("not a tar, or an empty one")
+    _check_sum(block)
+
+
 def _pax(data: bytes) -> dict[str, str]:
     """Read extended header records, `LENGTH KEY=VALUE`, a line end behind each: those of use."""
     records: dict[str, str] = {}
@@ -114,11 +121,11 @@ def members(span: Span, budget: Budget) -> Iterator[Member[Content]]:
     extended = _Extended()
     at = 0
     while at < span.size:
-        block = span.exactly(at, _BLOCK)
+        block = span.exactly(at, BLOCK)
         if block == _END:
             return
         _check_sum(block)
-        at += _BLOCK
+        at += BLOCK
         flag = block[156:157]
         if flag in b"xgLK":
             size = _size(block, {})
@@ -134,15 +141,15 @@ def members(span: Span, budget: Budget) -> Iterator[Member[Content]]:
             budget.entry(len(member.entry.path) + len(member.entry.target or member.link or ""))
             if flag not in _IGNORED:
                 yield member
-        at += -(-size // _BLOCK) * _BLOCK
+        at += -(-size // BLOCK) * BLOCK
 
 
 def _sparse_maps(span: Span, at: int, block: bytes) -> int:
     """Return how many bytes of further maps follow a header of GNU's old sparse files."""
     more, length = block[156:157] == b"S" and block[482] != 0, 0
     while more:
-        more = span.exactly(at + length, _BLOCK)[504] != 0
-        length += _BLOCK
+        more = span.exactly(at + length, BLOCK)[504] != 0
+        length += BLOCK
     return length
 
 

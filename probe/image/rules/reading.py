@@ -12,6 +12,8 @@ from probe.image.sketch import Text
 
 _GOOD = Sketch({"/etc/hostname": Text("a\n", 0o644)})
 
+_MAY_READ = "audit the root as a user who may read it, or the image's archive in its place"
+
 
 @rule(
     "entry-passed-over",
@@ -25,7 +27,7 @@ _GOOD = Sketch({"/etc/hostname": Text("a\n", 0o644)})
 )
 def entry_passed_over(facts: Facts) -> Iterator[Problem]:
     for fault in facts.faults:
-        yield Problem(fault.path, fault.reason)
+        yield Problem(fault.path, fault.reason, _MAY_READ if "denied" in fault.reason else "")
 
 
 RULES: tuple[Rule, ...] = (entry_passed_over,)

@@ -14,6 +14,7 @@ from probe.image.facts import Source
 from probe.image.rules.rule import Problem
 from probe.image.rules.rule import Rule
 from probe.image.rules.rule import rule
+from probe.image.shell import SHELLS
 from probe.image.shell import Dialect
 from probe.image.sketch import Sketch
 from probe.image.sketch import Text
@@ -105,7 +106,8 @@ def missing_start(facts: Facts) -> Iterator[Problem]:
         start = facts.started(lookup.source)
         if start and start.shell_form and lookup.name == start.words[0]:
             continue  # shell-form-without-shell tells it, with its own way out
-        yield Problem(lookup.name, f"{_place(lookup)} runs {lookup.name}, which {lookup.lack}")
+        name = lookup.name or "''"
+        yield Problem(lookup.name, f"{_place(lookup)} runs {name}, which {lookup.lack}")
 
 
 @rule(
@@ -232,6 +234,8 @@ def unknown_command(facts: Facts) -> Iterator[Problem]:
 
 _VERSION = re.compile(rb"@\(#\)Bash version ([0-9]+)\.([0-9]+)\.[0-9]+\(")
 _MINIMUM = (4, 3)
+_NETWORK = ("/dev/tcp/", "/dev/udp/")
+_WITHOUT_NETWORK = {Dialect.DASH, Dialect.ASH}
 _BASH_NAMES = {"bash", "bash-static", "sh"}
 _MAX_SHELL = 16 * 2**20
 
@@ -254,11 +258,7 @@ def _bashes(facts: Facts) -> Iterator[tuple[str, bytes]]:
 
 
 def _uses_network(facts: Facts) -> list[tuple[str, int]]:
-    return [
-        (by, one.line)
-        for by, one in facts.redirections()
-        if one.path.startswith(("/dev/tcp/", "/dev/udp/"))
-    ]
+    return [(by, one.line) for by, one in facts.redirections() if one.path.startswith(_NETWORK)]
 
 
 @rule(
@@ -285,6 +285,50 @@ def bash_without_network(facts: Facts) -> Iterator[Problem]:
         if b"/dev/tcp/" not in data:
             place = f"{by}, line {line}," if by else "the config"
             yield Problem(path, f"it has no network redirections, and {place} opens /dev/tcp")
+
+
+@rule(
+    "network-without-bash",
+    Severity.ERROR,
+    "a shell that is not bash is told to open /dev/tcp",
+    why="bash alone knows these names: to dash and busybox, which are sh in Debian and Alpine,"
+    " /dev/tcp/HOST/PORT is a file that is not there, and the check fails whatever the application"
+    " does.",
+    fix="have bash run it (#!/bin/bash, or bash -c '...'), or ask by another program",
+    good=Sketch({**_GOOD.files, "/start.sh": Text(_CONNECTING)}, _RUNS),
+    bad=Sketch(
+        {
+            **_GOOD.files,
+            "/start.sh": Text(_CONNECTING.replace("bash", "dash")),
+            "/bin/dash": static(),
+        },
+        _RUNS,
+    ),
+)
+def network_without_bash(facts: Facts) -> Iterator[Problem]:
+    bashes = {path for path, _ in _bashes(facts)}
+    told = {one.by for one in facts.lookups if one.role is Role.INTERPRETER and not one.found}
+    for by, line in _uses_network(facts):
+        script = facts.scripts.get(by)
+        if script is None or by in told or script.interpreter in bashes:
+            continue
+        told.add(by)
+        if script.dialect in _WITHOUT_NETWORK:
+            shell = script.interpreter or "sh"
+            yield Problem(by, f"line {line} opens /dev/tcp, and {shell} runs it, which is no bash")
+    yield from _command_line_without_bash(facts, bashes)
+
+
+def _command_line_without_bash(facts: Facts, bashes: set[str]) -> Iterator[Problem]:
+    for source, read in facts.lines.items():
+        if not any(one.path.startswith(_NETWORK) for one in read.redirections):
+            continue
+        asked = [one for one in facts.lookups if one.source is source and not one.by]
+        shells = [one for one in asked if basename(one.name) in SHELLS]
+        if shells and all(one.found and one.found not in bashes for one in shells):
+            shell = shells[-1]
+            message = f"the {source} opens /dev/tcp, and {shell.found} runs it, which is no bash"
+            yield Problem(shell.name, message)
 
 
 @rule(
@@ -330,5 +374,6 @@ RULES: tuple[Rule, ...] = (
     unreadable_script,
     unknown_command,
     bash_without_network,
+    network_without_bash,
     bash_too_old,
 )

@@ -127,8 +127,12 @@ def _refusal(found: Entry, path: str, user: User, wanted: int) -> str:
 
 def _needed(facts: Facts) -> Iterator[tuple[str, int]]:
     """Give what the command and the health check open for certain, and what for."""
+    meant = _sourced(facts)
     for lookup in facts.lookups:
         certain = not (lookup.guarded or lookup.tolerated or lookup.source is Source.FILE)
+        if lookup.role is Role.SOURCED and len(files := meant[lookup.by, lookup.line]) > 1:
+            # `. "${folder:-./}functions.sh"` means one of several names, and may mean one file.
+            certain = len(set(files)) == 1
         if lookup.found is None or not certain:
             continue
         runs = lookup.role is not Role.SOURCED
@@ -138,6 +142,15 @@ def _needed(facts: Facts) -> Iterator[tuple[str, int]]:
     for node in facts.closure.nodes:
         if node.path not in facts.programs:
             yield node.path, READ
+
+
+def _sourced(facts: Facts) -> dict[tuple[str, int], list[str | None]]:
+    """Return the files that each line of a script may mean to read."""
+    found: dict[tuple[str, int], list[str | None]] = {}
+    for lookup in facts.lookups:
+        if lookup.role is Role.SOURCED:
+            found.setdefault((lookup.by, lookup.line), []).append(lookup.found)
+    return found
 
 
 RULES: tuple[Rule, ...] = (user_unknown, user_is_root, user_not_numeric, user_may_not)

@@ -39,9 +39,9 @@ def layered(layer: bytes) -> bytes:
 
 DAMAGED = [
     pytest.param(b"", "archive is empty", id="nothing"),
-    pytest.param(b"hello", "truncated", id="text"),
+    pytest.param(b"hello", "not a tar", id="text"),
     pytest.param(b"x" * 2000, "not a tar", id="not a tar"),
-    pytest.param(bytes(1024), "no file in it", id="empty tar"),
+    pytest.param(bytes(1024), "an empty one", id="empty tar"),
     pytest.param(DOCKER[:-20_000], "truncated", id="truncated"),
     pytest.param(gzip.compress(DOCKER)[:-40], "damaged or truncated", id="truncated gzip"),
     pytest.param(b"BZh9" + bytes(20), "bzip2", id="bzip2"),
