@@ -12,10 +12,12 @@ from pathlib import Path
 from probe.cli.app import main
 from probe.contract.verdict import REASONS
 from probe.contract.verdict import Verdict
+from probe.image.rules import RULES
 from probe.mock.faults import MODES
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = [ROOT / "README.md"]
+DEPLOY = ROOT / "deploy"
+FILES = [ROOT / "README.md", DEPLOY / "image.md"]
 
 # A reason whose line is more than its word, as it is shown.
 SHOWN = {
@@ -40,7 +42,18 @@ def _modes() -> Iterator[str]:
         yield f"| `{mode.name}` | {mode.doc} | `{mode.verdict}` |"
 
 
-BLOCKS: dict[str, Callable[[], Iterator[str]]] = {"reasons": _reasons, "modes": _modes}
+def _findings() -> Iterator[str]:
+    yield "| code | at its gravest | what it says |"
+    yield "|---|---|---|"
+    for rule in RULES.values():
+        yield f"| `{rule.code}` | {rule.severity} | {rule.title} |"
+
+
+BLOCKS: dict[str, Callable[[], Iterator[str]]] = {
+    "reasons": _reasons,
+    "modes": _modes,
+    "findings": _findings,
+}
 
 
 def generate(text: str) -> str:
@@ -53,14 +66,31 @@ def generate(text: str) -> str:
     )
 
 
-def generate_examples() -> None:
+# What `probe generate` is called with for the examples, the output last.
+MONITORING = {
+    "prometheus": (
+        ["prometheus", "--sidecar", "127.0.0.1:9310", "--target", "127.0.0.1:3010",
+         "--target-file", "targets/*.json"],
+        ["prometheus", "--operator", "--workload", "split-sync"],
+    ),
+    "grafana": (["grafana"],),
+}  # fmt: skip
+# Folders of deploy/ that are written by hand.
+OWN = {"sidecar"}
+
+
+def generate_examples(folder: Path = DEPLOY) -> None:
     """Write deploy/'s examples anew; those that are no longer made go."""
-    deploy = ROOT / "deploy"
-    for folder in filter(Path.is_dir, deploy.iterdir()):
-        shutil.rmtree(folder)
-    status = main(["generate", "all", "--spec", str(deploy / "examples.yaml"), "-o", str(deploy)])
-    if status:
-        raise SystemExit(status)
+    for old in filter(Path.is_dir, folder.iterdir()):
+        if old.name not in OWN:
+            shutil.rmtree(old)
+    calls = [["all", "--spec", str(DEPLOY / "examples.yaml"), "-o", str(folder)]]
+    calls += [
+        [*call, "-o", str(folder / name)] for name, rows in MONITORING.items() for call in rows
+    ]
+    for call in calls:
+        if status := main(["generate", *call]):
+            raise SystemExit(status)
 
 
 if __name__ == "__main__":

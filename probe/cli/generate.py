@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
@@ -11,7 +12,10 @@ import typer
 
 from probe.cli.errors import UsageError
 from probe.cli.parameters import parameter
+from probe.manifests.monitoring import options as monitoring
+from probe.manifests.options import BY_NAME
 from probe.manifests.options import WHAT
+from probe.manifests.options import Option
 from probe.manifests.options import Value
 from probe.manifests.options import options_of
 
@@ -30,17 +34,28 @@ _Output = Annotated[
 
 def _command(target: str) -> Callable[..., None]:
     def command(output: str | None, **values: str | bool | list[str] | None) -> None:
-        given = {
-            name.replace("_", "-"): tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-            if value is not None and value is not False
-        }
+        given = _given(values)
+        if "sidecar" in given and target not in BY_NAME["sidecar"].targets:
+            raise UsageError(f"--sidecar: {target} has none; {_NO_SIDECAR}")
         _generate(target, given, None if output is None else _path(output))
 
-    command.__doc__ = f"Write {WHAT[target]}."
+    return _declared(command, WHAT[target], [*options_of(target), *_lacking(target)])
+
+
+def _lacking(target: str) -> list[Option]:
+    """Return what other targets have and people look for here; it is refused with a sentence."""
+    row = BY_NAME["sidecar"]
+    return [] if target in row.targets else [replace(row, help=_NO_SIDECAR)]
+
+
+_NO_SIDECAR = f"only {', '.join(sorted(BY_NAME['sidecar'].targets))} have one"
+
+
+def _declared(command: Callable[..., None], what: str, rows: list[Option]) -> Callable[..., None]:
+    command.__doc__ = f"Write {what}."
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
-            *(parameter(row, many=row.many) for row in options_of(target)),
+            *(parameter(row, many=row.many) for row in rows),
             inspect.Parameter(
                 "output", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_Output
             ),
@@ -49,8 +64,25 @@ def _command(target: str) -> Callable[..., None]:
     return command
 
 
+def _monitoring_command(target: str) -> Callable[..., None]:
+    def command(output: str | None, **values: str | bool | list[str] | None) -> None:
+        _monitor(target, _given(values), None if output is None else _path(output))
+
+    return _declared(command, monitoring.WHAT[target], monitoring.options_of(target))
+
+
+def _given(values: Mapping[str, str | bool | list[str] | None]) -> dict[str, Value]:
+    return {
+        name.replace("_", "-"): tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if value is not None and value is not False
+    }
+
+
 for _target in WHAT:
     app.command(_target)(_command(_target))
+for _target in monitoring.WHAT:
+    app.command(_target)(_monitoring_command(_target))
 
 
 def _path(text: str) -> Path:
@@ -100,6 +132,22 @@ def _generate(target: str, given: Mapping[str, Value], output: Path | None) -> N
     else:
         write_text(output, made.content)
     _tell(made.notes)
+
+
+def _monitor(target: str, given: Mapping[str, Value], output: Path | None) -> None:
+    from probe.cli.files import write_files
+    from probe.manifests.monitoring.make import make
+    from probe.manifests.spec import SpecError
+
+    try:
+        made = make(target, given)
+    except SpecError as error:
+        raise UsageError(_lines("", error.problems)) from None
+    if output is None:
+        _print(made.texts[made.main])
+    else:
+        write_files({output / name: text for name, text in made.texts.items()})
+    _tell(list(made.notes))
 
 
 def _print(text: str) -> None:

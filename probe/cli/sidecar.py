@@ -28,6 +28,12 @@ class Emit(StrEnum):
     EMF = "emf"
 
 
+class Kind(StrEnum):
+    SYNC = "sync"
+    PROXY = "proxy"
+    GENERIC = "generic"
+
+
 class Loop(StrEnum):
     AUTO = "auto"
     ASYNCIO = "asyncio"
@@ -45,6 +51,22 @@ def sidecar(
             help="For --target: read the health bodies too, which say what the status hides.",
         ),
     ] = True,
+    kind: Annotated[Kind | None, typer.Option(help="What --target is.  [default: generic]")] = None,
+    path: Annotated[
+        str | None, typer.Option(help="What --target is asked for: /health/application.")
+    ] = None,
+    expect: Annotated[
+        str | None, typer.Option(help="Codes and ranges that --target may answer: 200.")
+    ] = None,
+    timeout: Annotated[
+        str | None, typer.Option(help="Deadline of a check of --target: 3s.")
+    ] = None,
+    failure_threshold: Annotated[
+        str | None, typer.Option(help="Failures in a row until --target is unhealthy: 3.")
+    ] = None,
+    start_period: Annotated[
+        str | None, typer.Option(help="Time to start in which no failure of --target counts: 0s.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file; SIGHUP reads it anew.")] = None,
     interval: Annotated[
         str | None, typer.Option(help="Between checks, for --target: 10s, 500ms.")
@@ -76,8 +98,17 @@ def sidecar(
     from probe.sidecar.sources import Given
     from probe.sidecar.sources import Source
 
+    keys = {
+        "kind": kind.value if kind else None,
+        "path": path,
+        "expect": expect,
+        "timeout": timeout,
+        "failure_threshold": failure_threshold,
+        "start_period": start_period,
+    }
     given = Given(
         targets=tuple(target or ()),
+        keys={key: text for key, text in keys.items() if text is not None},
         read_body=read_body,
         interval=None if interval is None else _seconds(interval),
         listen=_address("--listen", listen),

@@ -12,6 +12,7 @@ from typing import Any
 
 from probe.manifests import command
 from probe.manifests import emit
+from probe.manifests import sidecar
 from probe.manifests.spec import Dependent
 from probe.manifests.spec import HealthSpec
 from probe.manifests.spec import Kind
@@ -37,6 +38,7 @@ MIN_CPU = Fraction(1, 100)
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _SECRETS = "/run/secrets"
 _FILE = "_FILE"
+_SIDECAR_CPU = 0.25
 _TMP = "/tmp"  # noqa: S108 # where split-proxy makes its database, not a file of ours
 
 
@@ -55,8 +57,10 @@ def render(plan: Plan, options: Options) -> str:
 def build(plan: Plan, options: Options) -> Document:
     """Return the Compose file, its `$` doubled: every string in it is interpolated."""
     services = {plan.workload.name: _service(plan, options)}
+    if plan.sidecar:
+        services[_sidecar_name(plan)] = _sidecar(plan)
     if options.app:
-        services[options.app.name] = _application(plan.workload, options.app)
+        services[options.app.name] = _application(plan, options.app)
     secrets = {name: {"file": path} for name, path in sorted(plan.workload.secrets.items())}
     document = {"services": services, **({"secrets": secrets} if secrets else {})}
     escaped: Document = _map_strings(document, command.double_dollars)
@@ -83,7 +87,33 @@ def _service(plan: Plan, options: Options) -> Document:
         **({"ports": ports} if ports else {}),
         "restart": "unless-stopped",
         "stop_grace_period": go_duration(workload.stop_seconds),
-        "healthcheck": health_check(plan),
+        **({"healthcheck": health_check(plan)} if plan.checks_itself else {}),
+    }
+
+
+def _sidecar_name(plan: Plan) -> str:
+    return f"{plan.workload.name}-sidecar"
+
+
+def _sidecar(plan: Plan) -> Document:
+    """Return the service that checks the other one, in the network of its container."""
+    timings = sidecar.of(plan).division.sidecar
+    return {
+        "image": sidecar.of(plan).image,
+        "init": True,
+        "network_mode": f"service:{plan.workload.name}",
+        "depends_on": {plan.workload.name: {"condition": "service_started"}},
+        "user": f"{sidecar.UID}:{sidecar.UID}",
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "cpus": _SIDECAR_CPU,
+        "mem_limit": f"{sidecar.MEMORY}m",
+        "entrypoint": list(sidecar.ENTRYPOINT),
+        "command": sidecar.arguments(plan, metrics=True),
+        "restart": "unless-stopped",
+        "stop_grace_period": go_duration(sidecar.STOP_SECONDS),
+        "healthcheck": {"test": sidecar.check(timings), **_write_timings(timings)},
     }
 
 
@@ -96,13 +126,13 @@ def _variables(plan: Plan) -> dict[str, str]:
 def health_check(plan: Plan) -> Document:
     """Return the healthcheck of a service, its `$` not yet doubled; times with their unit."""
     words = command.argv(plan.workload, plan.health, plan.inline)
-    timings = plan.health.timings
+    return {"test": command.to_docker(words), **_write_timings(plan.health.timings)}
+
+
+def _write_timings(timings: Timings) -> Document:
     return {
-        "test": command.to_docker(words),
-        **{
-            field.key: _write_timing(getattr(timings, name), field)
-            for name, field in COMPOSE.fields.items()
-        },
+        field.key: _write_timing(getattr(timings, name), field)
+        for name, field in COMPOSE.fields.items()
     }
 
 
@@ -111,11 +141,12 @@ def _write_timing(value: float, field: Field) -> str | int:
     return int(value) if field is COMPOSE.retries else go_duration(value)
 
 
-def _application(workload: Workload, app: Dependent) -> Document:
+def _application(plan: Plan, app: Dependent) -> Document:
     """Return the service that waits; what it needs besides, its owner knows."""
+    awaited = plan.workload.name if plan.checks_itself else _sidecar_name(plan)
     return {
         "image": app.image,
-        "depends_on": {workload.name: {"condition": "service_healthy"}},
+        "depends_on": {awaited: {"condition": "service_healthy"}},
         "restart": "unless-stopped",
     }
 
@@ -135,8 +166,18 @@ def problems(plan: Plan, options: Options) -> list[str]:
         *_name_problems(plan.workload, options),
         *_size_problems(plan.workload),
         *_secret_problems(plan.workload),
-        *command.run_problems(plan, "Compose"),
+        *_check_problems(plan, options),
     ]
+
+
+def _check_problems(plan: Plan, options: Options) -> list[str]:
+    found = []
+    if plan.sidecar:
+        others = [options.app.name] if options.app else []
+        found += sidecar.problems(plan, _sidecar_name(plan), others)
+    if plan.checks_itself:
+        return [*found, *command.run_problems(plan, "Compose")]
+    return [*found, *sidecar.script_problems(plan, "with --no-check no script runs")]
 
 
 def _name_problems(workload: Workload, options: Options) -> list[str]:
@@ -187,6 +228,8 @@ def notes(plan: Plan, options: Options) -> list[str]:
         "an unhealthy container is only shown as such: neither Docker nor Compose restarts it",
         *_secret_notes(workload),
     ]
+    if plan.sidecar:
+        found += _sidecar_notes(plan)
     if workload.expose_admin:
         found.append(
             f"--expose-admin: port {workload.port} is open on every address of the host, and "
@@ -196,6 +239,18 @@ def notes(plan: Plan, options: Options) -> list[str]:
         found.append(
             f"{options.app.name} waits at `up` alone: a restart of {workload.name} does not stop it"
         )
+    return found
+
+
+def _sidecar_notes(plan: Plan) -> list[str]:
+    name, beside = plan.workload.name, _sidecar_name(plan)
+    found = [
+        *sidecar.notes(plan),
+        f"{beside} has the network of {name}'s container: restart it whenever that is restarted",
+        f"its metrics are at {name}:{sidecar.METRICS_PORT} for other services",
+    ]
+    if not plan.checks_itself:
+        found.append(f"--no-check: {name} stays without a health check; {beside} has the verdict")
     return found
 
 

@@ -19,11 +19,16 @@ from probe.manifests.spec import Delivery
 from probe.manifests.spec import Handler
 from probe.manifests.spec import HealthSpec
 from probe.manifests.spec import Kind
+from probe.manifests.spec import Sidecar
 from probe.manifests.spec import Workload
+from probe.platforms.division import Division
+from probe.platforms.division import divide
 from probe.platforms.resources import parse_cpu
 from probe.platforms.resources import parse_memory
 from probe.platforms.rows import Platform
 from probe.platforms.timings import Given
+from probe.platforms.timings import Refusal
+from probe.platforms.timings import Timings
 from probe.platforms.timings import TimingsError
 from probe.platforms.timings import fit
 from probe.synchronizer.settings import FALSE
@@ -48,6 +53,7 @@ _SECRET_WORD = re.compile(
 )
 
 Amount = TypeVar("Amount", Fraction, int)
+Chosen = TypeVar("Chosen", Timings, Division)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ class _Reader:
 
 def health_spec(values: Mapping[str, Any], platform: Platform, problems: list[str]) -> HealthSpec:
     """Return how it is checked; what does not fit goes to *problems*."""
-    given = Given(**{name: values.get(name.replace("_", "-")) for name in Given._fields})
+    given = _given(values)
     if None not in (starts := {given.start_period, given.start_within}) and len(starts) > 1:
         problems.append("--start-within: contradicts --start-period: leave one of them out")
     spec = HealthSpec(
@@ -84,12 +90,67 @@ def health_spec(values: Mapping[str, Any], platform: Platform, problems: list[st
         handler=Handler(values.get("handler", "exec")),
         log=values.get("log-failures") is True,
     )
+    refusals: list[Refusal] = []
+    timings = _fitting(fit, given, platform, refusals)
+    if values.get("sidecar"):
+        _fitting(divide, given, platform, refusals)
+    problems += [f"--{refusal}" for refusal in _widest(refusals)]
+    return spec if timings is None else replace(spec, timings=timings)
+
+
+def _fitting(
+    choose: Callable[[Given, Platform], Chosen],
+    given: Given,
+    platform: Platform,
+    refusals: list[Refusal],
+) -> Chosen | None:
     try:
-        timings = fit(given, platform)
+        return choose(given, platform)
     except TimingsError as error:
-        problems += [f"--{refusal}" for refusal in error.refusals]
-        return spec
-    return replace(spec, timings=timings)
+        refusals += error.refusals
+        return None
+
+
+def _widest(refusals: list[Refusal]) -> list[Refusal]:
+    """Return one refusal of each value: the check and the sidecar may both have one.
+
+    Only a budget can have two that differ, and the larger fits both.
+    """
+    by_name: dict[str, Refusal] = {}
+    for refusal in refusals:
+        other = by_name.get(refusal.name)
+        if other is None or refusal.nearest > other.nearest:
+            by_name[refusal.name] = refusal
+    return list(by_name.values())
+
+
+def sidecar(
+    values: Mapping[str, Any], platform: Platform, problems: list[str], image: str
+) -> Sidecar | None:
+    """Return the container beside it, None where there is none; what is wrong to *problems*.
+
+    *image* is what it runs where nothing else is given.
+    """
+    if not values.get("sidecar"):
+        problems += [
+            f"--{name}: there is no sidecar without --sidecar"
+            for name in ("sidecar-image", "no-check", "sidecar-emf")
+            if name in values
+        ]
+        return None
+    division = _fitting(divide, _given(values), platform, [])  # refused by health_spec
+    if division is None:
+        return None
+    return Sidecar(
+        values.get("sidecar-image", image),
+        division,
+        only=values.get("no-check") is True,
+        emf=values.get("sidecar-emf") is True,
+    )
+
+
+def _given(values: Mapping[str, Any]) -> Given:
+    return Given(**{name: values.get(name.replace("_", "-")) for name in Given._fields})
 
 
 def _delivery(values: Mapping[str, Any], problems: list[str]) -> Delivery:

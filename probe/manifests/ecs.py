@@ -7,23 +7,19 @@ default is written out, so that what is registered is what stands in the file.
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from probe.manifests import command
+from probe.manifests import ecs_options
+from probe.manifests import ecs_reading
+from probe.manifests import ecs_sizes
 from probe.manifests import emit
+from probe.manifests import sidecar
 from probe.manifests.spec import Dependent
-from probe.manifests.spec import HealthSpec
-from probe.manifests.spec import Kind
 from probe.manifests.spec import Plan
-from probe.manifests.spec import SpecError
 from probe.manifests.spec import Workload
 from probe.manifests.spec import environment
-from probe.manifests.spec import kind_of
-from probe.manifests.spec import read_environment
 from probe.platforms import fargate
-from probe.platforms.resources import UNITS_PER_VCPU
 from probe.platforms.rows import ECS
 from probe.platforms.timings import Timings
 from probe.platforms.timings import startup
@@ -31,17 +27,14 @@ from probe.synchronizer.settings import SECRET
 
 Document = dict[str, Any]
 
-# RegisterTaskDefinition `cpu`, on EC2: "between 128 CPU units and 196608 CPU units".
-EC2_TASK_CPU = range(128, 196608 + 1)
-# ContainerDefinition `cpu` and `memory`: the least that Linux and Docker 20.10 take.
-MIN_CONTAINER_CPU = 2
-MIN_CONTAINER_MEMORY = 6
+Options = ecs_options.Options
+read = ecs_reading.read
+
 # "Task definition size limit: 64 KB".
 MAX_LENGTH = 64 * 1024
 _QUOTAS = "Amazon ECS service quotas"
 
 _ARCHITECTURES = {"x86_64": "X86_64", "arm64": "ARM64"}
-_LAUNCHES = {"fargate": "FARGATE", "ec2": "EC2"}
 _TMP = "/tmp"  # noqa: S108 # where split-proxy makes its database, not a file of ours
 _TMP_VOLUME = {"tmp": _TMP}
 # ECS Exec's agent writes here, which a read-only root forbids (aws/containers-roadmap#1359).
@@ -56,35 +49,6 @@ _PARAMETER = re.compile(_PLACE.format("ssm") + r"parameter/[A-Za-z0-9_./-]+")
 _ROLE = r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+"
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What ECS alone knows. `tmp_size` is in MiB; a `family` of None is the workload's name.
-
-    `tmp_volume` says that the image declares VOLUME /tmp, so that a task volume there is writable.
-    """
-
-    launch: str = "fargate"
-    log_group: str = ""
-    region: str = ""
-    execution_role: str = ""
-    task_role: str | None = None
-    arch: str = "x86_64"
-    tmp_volume: bool = False
-    tmp_size: int = 128
-    ecs_exec: bool = False
-    app: Dependent | None = None
-    family: str | None = None
-
-    @property
-    def is_fargate(self) -> bool:
-        return self.launch == "fargate"
-
-    @property
-    def launch_type(self) -> str:
-        """The API's own word."""
-        return _LAUNCHES[self.launch]
-
-
 def render(plan: Plan, options: Options) -> str:
     return emit.to_json(build(plan, options))
 
@@ -97,8 +61,10 @@ def render_health_check(plan: Plan) -> str:
 def build(plan: Plan, options: Options) -> Document:
     """Return the input of RegisterTaskDefinition."""
     containers = [_synchronizer(plan, options)]
+    if plan.sidecar:
+        containers.append(_sidecar(plan, options))
     if options.app:
-        containers.append(_application(plan.workload, options, options.app))
+        containers.append(_application(plan, options, options.app))
     volumes = _volumes(plan.workload, options)
     return {
         "family": options.family or plan.workload.name,
@@ -108,7 +74,7 @@ def build(plan: Plan, options: Options) -> Document:
         "containerDefinitions": containers,
         **({"volumes": [{"name": name, "host": {}} for name in volumes]} if volumes else {}),
         "requiresCompatibilities": [options.launch_type],
-        **_task_size(plan.workload, options),
+        **ecs_sizes.task_size(plan.workload, options),
         "runtimePlatform": {
             "cpuArchitecture": _ARCHITECTURES[options.arch],
             "operatingSystemFamily": "LINUX",
@@ -125,16 +91,17 @@ def health_check(plan: Plan, *, name_port: bool = False) -> Document:
     words = command.argv(plan.workload, health, plan.inline, name_port=name_port)
     return {
         "command": command.to_docker(words),
-        **{field.key: getattr(health.timings, name) for name, field in ECS.fields.items()},
+        **_write_timings(health.timings),
     }
 
 
 def _synchronizer(plan: Plan, options: Options) -> Document:
     workload = plan.workload
+    waited = options.app and plan.checks_itself
     return {
         "name": workload.name,
         "image": workload.image,
-        **_container_size(workload, options),
+        **ecs_sizes.container_size(plan, options),
         "essential": True,
         "portMappings": [_port_mapping(port) for port in workload.published_ports],
         "environment": _pairs(environment(workload, plan.health), "value"),
@@ -148,28 +115,68 @@ def _synchronizer(plan: Plan, options: Options) -> Document:
         ],
         "volumesFrom": [],
         "systemControls": [],
-        **({"startTimeout": _start_timeout(plan.health, options)} if options.app else {}),
+        **({"startTimeout": _start_timeout(plan.health.timings, options)} if waited else {}),
         "stopTimeout": workload.stop_seconds,
         "logConfiguration": _log_configuration(workload.name, options),
-        "healthCheck": health_check(plan),
+        **({"healthCheck": health_check(plan)} if plan.checks_itself else {}),
     }
 
 
-def _application(workload: Workload, options: Options, app: Dependent) -> Document:
+def _application(plan: Plan, options: Options, app: Dependent) -> Document:
     """Return the container that waits; what it needs besides, its owner knows."""
+    awaited = plan.workload.name if plan.checks_itself else sidecar.NAME
     return {
         "name": app.name,
         "image": app.image,
-        **_container_size(workload, options),
+        **ecs_sizes.container_size(plan, options),
         "essential": True,
         "portMappings": [],
         "environment": [],
         "mountPoints": [],
         "volumesFrom": [],
         "systemControls": [],
-        "dependsOn": [{"containerName": workload.name, "condition": "HEALTHY"}],
+        "dependsOn": [{"containerName": awaited, "condition": "HEALTHY"}],
         "logConfiguration": _log_configuration(app.name, options),
     }
+
+
+def _sidecar(plan: Plan, options: Options) -> Document:
+    """Return the container that checks the other one, by the task's loopback.
+
+    It is essential, so that its health is the task's; it depends on the other, so that it is
+    stopped first and tells of no failure that is a stop.
+    """
+    timings = sidecar.of(plan).division.sidecar
+    waits = options.app and not plan.checks_itself
+    return {
+        "name": sidecar.NAME,
+        "image": sidecar.of(plan).image,
+        "cpu": ecs_sizes.SIDECAR_CPU,
+        "memory": sidecar.MEMORY,
+        "essential": True,
+        "entryPoint": list(sidecar.ENTRYPOINT),
+        "command": sidecar.arguments(plan),
+        "portMappings": [],
+        "environment": [],
+        "user": f"{sidecar.UID}:{sidecar.UID}",
+        "readonlyRootFilesystem": True,
+        "linuxParameters": {
+            "capabilities": {"add": [], "drop": ["ALL"]},
+            "initProcessEnabled": True,
+        },
+        "mountPoints": [],
+        "volumesFrom": [],
+        "systemControls": [],
+        "dependsOn": [{"containerName": plan.workload.name, "condition": "START"}],
+        **({"startTimeout": _start_timeout(timings, options)} if waits else {}),
+        "stopTimeout": sidecar.STOP_SECONDS,
+        "logConfiguration": _log_configuration(sidecar.NAME, options),
+        "healthCheck": {"command": sidecar.check(timings), **_write_timings(timings)},
+    }
+
+
+def _write_timings(timings: Timings) -> Document:
+    return {field.key: getattr(timings, name) for name, field in ECS.fields.items()}
 
 
 def _port_mapping(port: int) -> Document:
@@ -231,31 +238,13 @@ def _log_configuration(name: str, options: Options) -> Document:
     }
 
 
-def _start_timeout(health: HealthSpec, options: Options) -> int:
+def _start_timeout(timings: Timings, options: Options) -> int:
     """Return how long the application waits for HEALTHY: as long as a start may take.
 
     Without it a task stays PENDING for ever (aws/containers-roadmap#2379).
     """
-    seconds = startup(health.timings)
+    seconds = startup(timings)
     return fargate.bounded_timeout(seconds) if options.is_fargate else math.ceil(seconds)
-
-
-def _units(workload: Workload) -> int:
-    return math.ceil(workload.cpu * UNITS_PER_VCPU)
-
-
-def _container_size(workload: Workload, options: Options) -> dict[str, int]:
-    """Return a container's share of the task: all of it, or a soft half beside an application."""
-    if options.app:
-        return {"cpu": _units(workload) // 2, "memoryReservation": workload.memory // 2}
-    return {"cpu": _units(workload), "memory": workload.memory}
-
-
-def _task_size(workload: Workload, options: Options) -> dict[str, str]:
-    """Return the task's CPU and memory; on EC2 a small CPU stands with the container alone."""
-    units = _units(workload)
-    has_cpu = options.is_fargate or units in EC2_TASK_CPU
-    return {**({"cpu": str(units)} if has_cpu else {}), "memory": str(workload.memory)}
 
 
 def problems(plan: Plan, options: Options) -> list[str]:
@@ -263,11 +252,21 @@ def problems(plan: Plan, options: Options) -> list[str]:
     return [
         *_option_problems(options),
         *_name_problems(plan.workload, options),
-        *_size_problems(plan.workload, options),
+        *ecs_sizes.size_problems(plan, options),
         *_secret_problems(plan.workload),
-        *command.run_problems(plan, "ECS"),
+        *_check_problems(plan, options),
         *_length_problems(plan, options),
     ]
+
+
+def _check_problems(plan: Plan, options: Options) -> list[str]:
+    found = []
+    if plan.sidecar:
+        others = [options.app.name] if options.app else []
+        found += sidecar.problems(plan, sidecar.NAME, others)
+    if plan.checks_itself:
+        return [*found, *command.run_problems(plan, "ECS")]
+    return [*found, *sidecar.script_problems(plan, "with --no-check no script runs")]
 
 
 # Each option's form, and what it is for.
@@ -310,37 +309,6 @@ def _name_problems(workload: Workload, options: Options) -> list[str]:
     return found
 
 
-_SIZE = (
-    "--cpu {cpu} with --memory {memory} is no size that {taker} takes ({source}); "
-    "nearest that fits: --cpu {fits.cpu} --memory {fits.memory}"
-)
-
-
-def _size_problems(workload: Workload, options: Options) -> list[str]:
-    cpu, memory = workload.cpu * UNITS_PER_VCPU, workload.memory
-    fits = _fargate_fit(workload) if options.is_fargate else _ec2_fit(workload, options)
-    if cpu == fits.cpu and memory == fits.memory:
-        return []
-    taker = "Fargate" if options.is_fargate else "ECS on EC2"
-    source = fargate.SIZES_SOURCE
-    return [_SIZE.format(cpu=_plain(cpu), memory=memory, taker=taker, source=source, fits=fits)]
-
-
-def _fargate_fit(workload: Workload) -> fargate.Size:
-    return fargate.nearest(fargate.Size(_units(workload), workload.memory))
-
-
-def _ec2_fit(workload: Workload, options: Options) -> fargate.Size:
-    """Return what is asked for within the limits; two containers share what the task has."""
-    least = EC2_TASK_CPU[0] if options.app else MIN_CONTAINER_CPU
-    cpu = min(max(_units(workload), least), EC2_TASK_CPU[-1])
-    return fargate.Size(cpu, max(workload.memory, MIN_CONTAINER_MEMORY * (2 if options.app else 1)))
-
-
-def _plain(value: Fraction) -> str:
-    return str(value) if value.denominator == 1 else f"{float(value):g}"
-
-
 def _secret_problems(workload: Workload) -> list[str]:
     found = [
         f"{_secret_option(name, workload)}: {value!r} is not the ARN of a Secrets Manager secret "
@@ -375,7 +343,8 @@ def notes(plan: Plan, options: Options) -> list[str]:
     return [
         *_tmp_notes(plan.workload, options),
         *_role_notes(plan.workload, options),
-        *_app_notes(plan.health, options),
+        *_app_notes(plan, options),
+        *_sidecar_notes(plan),
         f"the log group {options.log_group} must exist: nothing here makes it",
     ]
 
@@ -426,71 +395,37 @@ def _role_notes(workload: Workload, options: Options) -> list[str]:
     return found
 
 
-def _app_notes(health: HealthSpec, options: Options) -> list[str]:
+_NO_CHECK = (
+    "--no-check: {name} stays without a health check, and ECS reports a task as UNKNOWN while an "
+    "essential container has none; {sidecar} alone has the verdict"
+)
+
+
+def _sidecar_notes(plan: Plan) -> list[str]:
+    if plan.sidecar is None:
+        return []
+    found = sidecar.notes(plan)
+    if plan.sidecar.only:
+        found.append(_NO_CHECK.format(name=plan.workload.name, sidecar=sidecar.NAME))
+    return found
+
+
+def _awaited(plan: Plan) -> Timings:
+    """Return how the container is checked that the application waits for."""
+    if plan.sidecar and plan.sidecar.only:
+        return plan.sidecar.division.sidecar
+    return plan.health.timings
+
+
+def _app_notes(plan: Plan, options: Options) -> list[str]:
     if not options.app:
         return []
     app, longest, seconds = (
         options.app.name,
         fargate.MAX_TIMEOUT,
-        math.ceil(startup(health.timings)),
+        math.ceil(startup(_awaited(plan))),
     )
     found = [_UNCHECKED.format(app=app)]
     if options.is_fargate and seconds > longest:
         found.append(_SHORT.format(app=app, longest=longest, seconds=seconds))
     return found
-
-
-def read(document: Document) -> tuple[Workload, HealthSpec]:
-    """Return what a task definition of ours was made of. Raises SpecError where it is not ours."""
-    try:
-        return _read(document)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, SpecError):
-            raise
-        raise SpecError([f"not a task definition of ours: {error!r}"]) from error
-
-
-def _read(document: Document) -> tuple[Workload, HealthSpec]:
-    container, ours = _find(document["containerDefinitions"])
-    variables = {row["name"]: row["value"] for row in container["environment"]}
-    secrets = {row["name"]: row["valueFrom"] for row in container["secrets"]}
-    kind = kind_of(variables.keys() | secrets.keys())
-    found = read_environment(variables, kind)
-    port = ours.port if found.port is None else found.port
-    mapped = [row["containerPort"] for row in container["portMappings"]]
-    clients = mapped if kind is Kind.GENERIC else [other for other in mapped if other != port]
-    workload = Workload(
-        name=container["name"],
-        image=container["image"],
-        kind=kind,
-        port=port,
-        traffic_port=clients[0] if clients else None,
-        settings=found.settings,
-        secrets=secrets,
-        cpu=Fraction(int(document.get("cpu") or container["cpu"]), UNITS_PER_VCPU),
-        memory=int(document["memory"]),
-        uid=int(container["user"].partition(":")[0]),
-        expose_admin=port in mapped[1:] or (kind is not Kind.GENERIC and port in mapped),
-    )
-    return workload, HealthSpec(
-        timings=_read_timings(container["healthCheck"]),
-        path=ours.path,
-        expect=ours.expect,
-        delivery=ours.delivery,
-        log=found.log,
-    )
-
-
-def _find(containers: list[Document]) -> tuple[Document, command.Command]:
-    """Return the container whose health check is ours. Raises SpecError where there is none."""
-    for container in containers:
-        words = command.from_docker(container.get("healthCheck", {}).get("command"))
-        if words and (ours := command.read_argv(words)):
-            return container, ours
-    raise SpecError(["no container has our health check"])
-
-
-def _read_timings(check: Document) -> Timings:
-    return Timings(
-        **{name: check.get(field.key, field.default) for name, field in ECS.fields.items()}
-    )

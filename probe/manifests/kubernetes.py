@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from probe.manifests import command
 from probe.manifests import emit
+from probe.manifests import kubernetes_sidecar
 from probe.manifests.kubernetes_probes import PORT_NAME
 from probe.manifests.kubernetes_probes import has_tls
 from probe.manifests.kubernetes_probes import probes
@@ -153,7 +154,8 @@ def _deployment(plan: Plan, options: Options) -> Document:
 
 def _progress_deadline(plan: Plan) -> int:
     """Return how long a roll-out may stand still: longer than one start takes."""
-    longest = math.ceil(startup(plan.health.timings)) + _PROGRESS_DEADLINE
+    timings = plan.sidecar.division.sidecar if plan.sidecar else plan.health.timings
+    longest = math.ceil(startup(timings)) + _PROGRESS_DEADLINE
     return min(longest, KUBERNETES.interval.maximum)
 
 
@@ -171,6 +173,7 @@ def _pod(plan: Plan, options: Options) -> Document:
             "runAsGroup": workload.uid,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
+        **({"initContainers": [kubernetes_sidecar.container(plan)]} if plan.sidecar else {}),
         "containers": [_container(plan, options)],
         **({"volumes": volumes} if volumes else {}),
     }
@@ -188,12 +191,8 @@ def _container(plan: Plan, options: Options) -> Document:
         **({"env": env} if env else {}),
         **({"ports": ports} if ports else {}),
         "resources": _resources(workload),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        **probes(plan),
+        "securityContext": dict(kubernetes_sidecar.RESTRICTED),
+        **(kubernetes_sidecar.workload_probes(plan) if plan.sidecar else probes(plan)),
         **({"volumeMounts": mounts} if mounts else {}),
     }
 
@@ -385,7 +384,7 @@ def problems(plan: Plan, options: Options) -> list[str]:
         *_size_problems(plan.workload),
         *_secret_problems(plan.workload),
         *_peer_problems(plan, options),
-        *probe_problems(plan),
+        *(kubernetes_sidecar.problems(plan) if plan.sidecar else probe_problems(plan)),
     ]
 
 
@@ -518,7 +517,8 @@ _HTTP_RULES = (
 
 def notes(plan: Plan, options: Options) -> list[str]:
     """Return what the user must know or do besides."""
-    found = [*handler_notes(plan), *_policy_notes(plan, options)]
+    asked = kubernetes_sidecar.notes(plan) if plan.sidecar else handler_notes(plan)
+    found = [*asked, *_policy_notes(plan, options)]
     if plan.workload.kind is Kind.GENERIC:
         found.append("the root file system is read-only: what the application writes needs volumes")
     return found

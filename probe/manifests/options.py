@@ -13,6 +13,8 @@ KUBERNETES = frozenset({"kubernetes", "kustomize", "helm"})
 EVERY = ECS | KUBERNETES | {"compose", "dockerfile"}
 WHOLE = EVERY - {"kustomize", "dockerfile"}
 """Targets that describe the whole container, not its health check alone."""
+WITH_SIDECAR = ECS | {"kubernetes", "compose"}
+"""Targets that can put a second container beside it."""
 
 WHAT = {
     "ecs": "a task definition for `aws ecs register-task-definition --cli-input-json`",
@@ -71,7 +73,7 @@ def _input(name: str, valid: str) -> Callable[[str], str]:
     return parse
 
 
-def _text(form: str, valid: str) -> Callable[[str], str]:
+def text_of(form: str, valid: str) -> Callable[[str], str]:
     """Return a parser of texts of a form, a regular expression."""
 
     def parse(text: str) -> str:
@@ -85,14 +87,14 @@ def _text(form: str, valid: str) -> Callable[[str], str]:
 # distribution/reference regexp.go: host and port, path, tag, digest.
 _PATH_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _HOST = r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?"
-_IMAGE = _text(
+_IMAGE = text_of(
     rf"(?=.{{1,500}}\Z)(?:{_HOST}/)?{_PATH_PART}(?:/{_PATH_PART})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
     r"(?:@[A-Za-z0-9_+.-]+:[0-9A-Fa-f]{32,})?",
     "the reference of an image, such as registry.example/team/app:1",
 )
 # A name, an address, or the path of a socket.
-_REDIS = _text(r"[0-9A-Za-z_/:.\[][0-9A-Za-z._:/\[\]-]{0,252}", "a host, such as redis.internal")
-_LINE = _text(r"[^\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]+", "one line of text")
+_REDIS = text_of(r"[0-9A-Za-z_/:.\[][0-9A-Za-z._:/\[\]-]{0,252}", "a host, such as redis.internal")
+_LINE = text_of(r"[^\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]+", "one line of text")
 
 _PORT = whole_number(1, 65535)
 _COUNT = whole_number(0, 2**31 - 1)
@@ -157,6 +159,14 @@ OPTIONS = (
     Option("admin-from", "with --handler http, who else may reach the admin port: CIDR, "
            "LABEL=VALUE of pods, namespace:NAME", "PEER", frozenset({"kubernetes", "helm"}),
            many=True),
+    Option("sidecar", "a second container beside it: checks it over loopback, remembers, exports "
+           "metrics", "", WITH_SIDECAR),
+    Option("sidecar-image", "the sidecar's image (default: split-probe:VERSION, built from "
+           "deploy/sidecar/Dockerfile)", "IMAGE", WITH_SIDECAR, parse=_IMAGE),
+    Option("no-check", "with --sidecar: leave the container itself without a check", "",
+           WITH_SIDECAR),
+    Option("sidecar-emf", "the sidecar's metrics go to CloudWatch by its log (embedded metric "
+           "format)", "", ECS),
     Option("healthcheck-only", "print the bare healthCheck object", "", frozenset({"ecs"})),
 )  # fmt: skip
 
@@ -170,10 +180,17 @@ def options_of(target: str) -> list[Option]:
 
 def parse_values(given: Mapping[str, Value], problems: list[str]) -> dict[str, object]:
     """Turn texts into values; what is wrong goes to *problems* by the option's name."""
+    return parse_rows(BY_NAME, given, problems)
+
+
+def parse_rows(
+    rows: Mapping[str, Option], given: Mapping[str, Value], problems: list[str]
+) -> dict[str, object]:
+    """Turn texts into values by these *rows*; what is wrong goes to *problems*."""
     values: dict[str, object] = {}
     for name, value in given.items():
         try:
-            values[name] = _parse(BY_NAME[name], value)
+            values[name] = _parse(rows[name], value)
         except ValueError as error:
             problems.append(f"--{name}: {error}")
     return values

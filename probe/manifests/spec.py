@@ -6,6 +6,7 @@ from dataclasses import field
 from enum import StrEnum
 from fractions import Fraction
 
+from probe.platforms.division import Division
 from probe.platforms.timings import Timings
 from probe.synchronizer.settings import PREFIXES
 
@@ -157,6 +158,20 @@ def kind_of(variables: Mapping[str, str] | set[str]) -> Kind:
 
 
 @dataclass(frozen=True, slots=True)
+class Sidecar:
+    """A container beside the workload's that checks it over loopback.
+
+    `division` is who asks whom how often. `only` says that the workload's own container is left
+    without a check. `emf` writes metrics to the log in CloudWatch's embedded format.
+    """
+
+    image: str
+    division: Division
+    only: bool = False
+    emf: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All that a builder needs; `script` is healthcheck.sh, `inline` its one-argument form."""
 
@@ -164,6 +179,12 @@ class Plan:
     health: HealthSpec
     script: str
     inline: str
+    sidecar: Sidecar | None = None
+
+    @property
+    def checks_itself(self) -> bool:
+        """Tell whether the workload's own container gets a check."""
+        return self.sidecar is None or not self.sidecar.only
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The targets of `probe generate` as rows, and the way from options to text."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import fields
@@ -19,6 +20,7 @@ from probe.manifests.command import run_problems
 from probe.manifests.describe import Units
 from probe.manifests.describe import health_spec
 from probe.manifests.describe import remarks
+from probe.manifests.describe import sidecar
 from probe.manifests.describe import workload
 from probe.manifests.options import WHOLE
 from probe.manifests.options import Value
@@ -80,6 +82,12 @@ class Script:
     text: str
     inline: str
 
+    @property
+    def sidecar_image(self) -> str:
+        """The image of the same version, by the line that tells old copies of the script."""
+        found = re.search(r"^# healthcheck (\S+)", self.text, re.MULTILINE)
+        return f"split-probe:{found[1]}" if found else "split-probe"
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -110,7 +118,8 @@ def plan_for(target: Target, given: Mapping[str, Value], script: Script) -> tupl
     if "app-name" in values and "app-image" not in given:
         problems.append("--app-name: there is no application without --app-image")
     options = _options(target, values, described)
-    plan = Plan(described, health, script.text, script.inline)
+    beside = None if bare else sidecar(values, target.platform, problems, script.sidecar_image)
+    plan = Plan(described, health, script.text, script.inline, beside)
     if not problems:
         problems += run_problems(plan, "ECS") if bare else target.format.problems(plan, options)
     if problems:

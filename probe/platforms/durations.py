@@ -47,6 +47,11 @@ def go_duration(seconds: Seconds) -> str:
     )
 
 
+def exact(seconds: Seconds) -> Seconds:
+    """Return a sum or product of seconds as it would be without floats: to the microsecond."""
+    return round(seconds, 6)
+
+
 def plain(value: Fraction) -> Seconds:
     """Return an int where there is no fraction, so that documents hold 10 and not 10.0."""
     return int(value) if value.denominator == 1 else float(value)

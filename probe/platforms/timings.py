@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from probe.platforms.durations import Seconds
+from probe.platforms.durations import exact
 from probe.platforms.durations import plain
 from probe.platforms.rows import TIMING_NAMES
 from probe.platforms.rows import Field
@@ -140,8 +141,8 @@ def detection(timings: Timings, platform: Platform) -> Seconds:
     starts them on a ticker (pkg/kubelet/prober/worker.go).
     """
     if platform.fixed_rate:
-        return timings.retries * timings.interval + timings.timeout
-    return timings.retries * (timings.interval + timings.timeout) + platform.report_lag
+        return exact(timings.retries * timings.interval + timings.timeout)
+    return exact(timings.retries * (timings.interval + timings.timeout) + platform.report_lag)
 
 
 def startup(timings: Timings) -> Seconds:
@@ -152,10 +153,11 @@ def startup(timings: Timings) -> Seconds:
 def _complete(given: Given, platform: Platform) -> Timings:
     if given.detect_within is not None:
         return _detecting(given.detect_within, given, platform)
-    return replace(_plainly(given, platform), start_period=_start(given))
+    return replace(_plainly(given, platform), start_period=start_of(given))
 
 
-def _start(given: Given) -> Seconds:
+def start_of(given: Given) -> Seconds:
+    """Return the time to start in which failures do not count, by either of its names."""
     starts = (given.start_within, given.start_period, Timings().start_period)
     return next(start for start in starts if start is not None)
 
@@ -187,7 +189,7 @@ def _detecting(seconds: Seconds, given: Given, platform: Platform) -> Timings:
     if refusals := refuse(shortest, platform):
         raise TimingsError(refusals)
     nearest = plain(Fraction(math.ceil(detection(shortest, platform) * 1000), 1000))
-    why = f"{platform.title} takes {nearest} s at worst with {_say(shortest)}"
+    why = f"{platform.title} takes {nearest} s at worst with {describe(shortest)}"
     raise TimingsError([Refusal("detect_within", seconds, why, platform.interval.source, nearest)])
 
 
@@ -202,7 +204,7 @@ def _candidates(seconds: Seconds, given: Given, platform: Platform) -> Iterator[
             interval = given.interval
             if interval is None:
                 interval = _interval_for(seconds, retries, timeout, platform)
-            yield Timings(interval, timeout, retries, _start(given))
+            yield Timings(interval, timeout, retries, start_of(given))
 
 
 def _interval_for(seconds: Seconds, retries: int, timeout: Seconds, platform: Platform) -> int:
@@ -216,7 +218,8 @@ def _interval_for(seconds: Seconds, retries: int, timeout: Seconds, platform: Pl
     return int(_nearest(chosen, platform.interval))
 
 
-def _say(timings: Timings) -> str:
+def describe(timings: Timings) -> str:
+    """Return timings as a refusal names them."""
     return ", ".join(
         f"{name} {getattr(timings, name)}" for name in TIMING_NAMES if name != "start_period"
     )

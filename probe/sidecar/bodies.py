@@ -3,6 +3,7 @@
 Same connection, same deadline; size as `client.body` bounds it.
 """
 
+import re
 from collections.abc import Callable
 
 from probe.client.body import SIZE_LIMIT
@@ -13,6 +14,9 @@ from probe.contract.exchange import PlainExchange
 from probe.contract.target import Target
 
 DEPENDENCIES_PATH = "/health/dependencies"
+
+_HEAD = re.compile(rb"\n\r?\n")
+"""Where a head ends; one that the end of the connection cuts short is no whole answer."""
 
 
 class DeepExchange(BodyExchange):
@@ -41,8 +45,10 @@ class DeepExchange(BodyExchange):
 
     def body(self) -> bytes | None:
         """Return the body, or nothing where no whole answer came."""
+        if self.reason != "whole" or not _HEAD.search(self.data):
+            return None
         try:
-            return parse_answer(self.data).body if self.reason == "whole" else None
+            return parse_answer(self.data).body
         except CheckFailedError:
             return None
 

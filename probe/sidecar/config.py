@@ -11,8 +11,10 @@ web: {listen: "127.0.0.1:9310", metrics_listen: "0.0.0.0:9311", config_file: web
 """
 
 import ipaddress
+import json
 import posixpath
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 from probe.sidecar.documents import ConfigError
@@ -27,6 +29,7 @@ from probe.sidecar.fields import contradictions
 from probe.sidecar.fields import count
 from probe.sidecar.fields import lists
 from probe.sidecar.fields import one_of
+from probe.sidecar.fields import overlay
 from probe.sidecar.fields import path
 from probe.sidecar.fields import read_members
 from probe.sidecar.fields import split_address
@@ -79,6 +82,22 @@ def _targets(rows: Rows, defaults: Values, folder: str) -> Iterator[TargetSettin
             )
         lines.setdefault(settings.name, value.line)
         yield settings
+
+
+def with_keys(settings: TargetSettings, texts: Mapping[str, str]) -> TargetSettings:
+    """Return the settings with what the command line says put over them.
+
+    Raises ConfigError with every fault, each by its option.
+    """
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for key, text in texts.items():
+        document = read_document(json.dumps(text), key)
+        values[key] = TARGET[key](document)
+        problems += [f"--{key.replace('_', '-')}: {what}" for _, _, what in document.faults.found]
+    if problems:
+        raise ConfigError(problems)
+    return overlay(settings, values)
 
 
 def _beside(folder: str, values: Values) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -218,6 +219,17 @@ def build(values: Values) -> TargetSettings:
         values.get("name", target.authority),
         target,
         thresholds=Thresholds(**_some(values, _THRESHOLDS)),
+        **_some(values, {key: key for key in _PLAIN}),
+    )
+
+
+def overlay(settings: TargetSettings, values: Values) -> TargetSettings:
+    """Return the settings with some of TARGET's keys changed; those of TLS stay."""
+    asked = _some(values, {key: key for key in _FORMS})
+    return replace(
+        settings,
+        target=Target(**{**vars(settings.target), **asked}),
+        thresholds=replace(settings.thresholds, **_some(values, _THRESHOLDS)),
         **_some(values, {key: key for key in _PLAIN}),
     )
 

@@ -6,14 +6,17 @@ Reading blocks; the sidecar does it in a thread.
 import glob
 import json
 from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import asdict
 from dataclasses import dataclass
+from dataclasses import field
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from probe.contract.target import Target
 from probe.sidecar.config import read_config
+from probe.sidecar.config import with_keys
 from probe.sidecar.discovery import read_discovery
 from probe.sidecar.discovery import with_discovered
 from probe.sidecar.documents import ConfigError
@@ -38,6 +41,8 @@ class Given:
 
     targets: tuple[str, ...] = ()
     read_body: bool = True
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """For `targets`: a target's keys in the configuration file, with their texts."""
     interval: float | None = None
     listen: str | None = None
     metrics_listen: str | None = None
@@ -111,8 +116,12 @@ def overlaid(settings: Settings, given: Given) -> Settings:
             log_format=given.log_format or settings.log_format,
             emit=given.emit or settings.emit,
         ),
-        _given_targets(given.targets, replace(defaults, read_body=given.read_body)),
+        _given_targets(given.targets, _asked(defaults, given)),
     )
+
+
+def _asked(defaults: TargetSettings, given: Given) -> TargetSettings:
+    return with_keys(replace(defaults, read_body=given.read_body), given.keys)
 
 
 def _given_targets(addresses: tuple[str, ...], defaults: TargetSettings) -> list[TargetSettings]:

@@ -9,8 +9,10 @@ import pytest
 
 from probe.manifests.options import WHAT
 from tests.cli.test_views import probe
+from tests.generate import DEPLOY
+from tests.generate import OWN
+from tests.generate import generate_examples
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:split-AbCdEf"
 ECS = ["ecs", "--kind", "sync", "--image", "example/split-sync:1", "--apikey-secret", ARN,
        "--redis-host", "redis.internal", "--execution-role",
@@ -108,6 +110,50 @@ def test_every_fault_of_a_spec_file(tmp_path: Path) -> None:
     assert any(": b: compose: --user: 0 is root" in line for line in lines)
 
 
+@pytest.mark.parametrize("target", ["kustomize", "helm", "dockerfile"])
+def test_no_sidecar(target: str, tmp_path: Path) -> None:
+    """A target that cannot hold a second container says so, and which can."""
+    done = probe("generate", target, "--image", "a:1", "--sidecar", "-o", str(tmp_path / "x"))
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"probe: --sidecar: {target} has none; only ")
+    assert "kubernetes" in done.stderr
+
+
+def test_prometheus(tmp_path: Path) -> None:
+    """The configuration goes to stdout; with -o the rules, their tests and the routes too."""
+    shown = probe("generate", "prometheus", "--sidecar", "127.0.0.1:9310")
+    written = probe("generate", "prometheus", "--sidecar", "127.0.0.1:9310", "-o", str(tmp_path))
+
+    assert (shown.returncode, written.returncode, written.stdout) == (0, 0, "")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "prometheus.yml", "probe.rules.yml", "probe.rules.test.yml", "alertmanager.yml",
+    }  # fmt: skip
+    assert (tmp_path / "prometheus.yml").read_text() == shown.stdout
+
+
+def test_grafana() -> None:
+    """The dashboard is JSON on stdout."""
+    done = probe("generate", "grafana", "--title", "Edge")
+
+    assert json.loads(done.stdout)["title"] == "Edge"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["prometheus", "--sidecar", "a", "--scrape-interval", "0"],
+     ["grafana", "--title", "a\nb"]],
+    ids=lambda arguments: arguments[0],
+)  # fmt: skip
+def test_monitoring_refused(arguments: list[str]) -> None:
+    """Exit 2, every fault on a line of its own, nothing on stdout."""
+    done = probe("generate", *arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    given = [word for word in arguments if word.startswith("--")]
+    assert [line.split(": ")[1] for line in done.stderr.splitlines()] == given
+
+
 def test_full_disk() -> None:
     """What cannot be written to stdout is told in a line."""
     command = f"{sys.executable} -m probe generate dockerfile > /dev/full"
@@ -119,13 +165,14 @@ def test_full_disk() -> None:
 
 def test_examples_are_up_to_date(tmp_path: Path) -> None:
     """Generating all examples again changes nothing."""
-    done = probe(
-        "generate", "all", "--spec", str(ROOT / "deploy/examples.yaml"), "-o", str(tmp_path)
-    )
-    assert done.returncode == 0, done.stderr
+    generate_examples(tmp_path)
     made = {str(p.relative_to(tmp_path)): p.read_text() for p in _files(tmp_path)}
-    kept = {str(p.relative_to(ROOT / "deploy")): p.read_text()
-            for p in _files(ROOT / "deploy") if p.parent != ROOT / "deploy"}  # fmt: skip
+    kept = {
+        str(path.relative_to(DEPLOY)): path.read_text()
+        for folder in DEPLOY.iterdir()
+        if folder.is_dir() and folder.name not in OWN
+        for path in _files(folder)
+    }
     assert made == kept
 
 

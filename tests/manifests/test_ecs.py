@@ -16,6 +16,7 @@ from moto.server import ThreadedMotoServer
 
 from probe.manifests import command
 from probe.manifests import ecs
+from probe.manifests import ecs_sizes
 from probe.manifests.ecs import Options
 from probe.manifests.spec import Delivery
 from probe.manifests.spec import Dependent
@@ -113,10 +114,10 @@ def test_limits_are_the_documented_ones(field: Field) -> None:
 def test_cpu_on_ec2_is_the_documented_one() -> None:
     """The task's CPU on EC2 has the bounds that the API reference gives."""
     text = prose("RegisterTaskDefinitionRequest", "cpu")
-    assert f"between {ecs.EC2_TASK_CPU[0]} CPU units" in text
-    assert f"and {ecs.EC2_TASK_CPU[-1]} CPU units" in text
-    assert f"than {ecs.MIN_CONTAINER_MEMORY} MiB" in prose("ContainerDefinition", "memory")
-    assert f"kernel allows is {ecs.MIN_CONTAINER_CPU}," in prose("ContainerDefinition", "cpu")
+    assert f"between {ecs_sizes.EC2_TASK_CPU[0]} CPU units" in text
+    assert f"and {ecs_sizes.EC2_TASK_CPU[-1]} CPU units" in text
+    assert f"than {ecs_sizes.MIN_CONTAINER_MEMORY} MiB" in prose("ContainerDefinition", "memory")
+    assert f"kernel allows is {ecs_sizes.MIN_CONTAINER_CPU}," in prose("ContainerDefinition", "cpu")
 
 
 @pytest.mark.parametrize(("plan", "options"), COMBINATIONS)

@@ -123,5 +123,7 @@ def test_disk_full() -> None:
 
 
 def test_a_source_in_writing() -> None:
-    source = Source(Given(("a:1", "[::1]:2"), interval=0.5, listen="127.0.0.1:0", emit="emf"), "é.yml")
+    source = Source(
+        Given(("a:1", "[::1]:2"), interval=0.5, listen="127.0.0.1:0", emit="emf"), "é.yml"
+    )
     assert from_text(to_text(source)) == source

@@ -1,0 +1,1 @@
+"""What watches the sidecar: Prometheus' configuration and rules, Alertmanager's routes, Grafana."""
