@@ -1,19 +1,16 @@
 """The shell probe in the real Docker Engine, in an image that holds bash, its libraries and it."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.support.components import require_root
 from tests.support.engine import HARDENED
 from tests.support.engine import REFUSED
 from tests.support.engine import WAIT
 from tests.support.engine import Engine
-from tests.support.engine import daemon
 from tests.support.engine import root_files
 from tests.support.engine import wait_for_check
 from tests.support.engine import wait_for_state
@@ -46,17 +43,6 @@ def build(engine: Engine, folder: Path, name: str, command: list[str]) -> str:
     tag = f"{IMAGE}:{name.replace(' ', '-')}"
     engine("build", "--tag", tag, str(context))
     return tag
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    require_root()
-    folder = tmp_path_factory.mktemp("docker")
-    try:
-        with daemon(folder) as running:
-            yield running
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,6 @@ The cases run side by side, since most of the time each waits for the engine's n
 """
 
 import json
-import os
-import shutil
-import subprocess
 import tarfile
 import time
 from collections.abc import Callable
@@ -14,7 +11,6 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +31,11 @@ from probe.scripts import inline
 from probe.scripts import script_text
 from tests.support import agent
 from tests.support.components import require
-from tests.support.components import require_root
+from tests.support.composed import Stage
 from tests.support.engine import HARDENED
 from tests.support.engine import REFUSED
 from tests.support.engine import WAIT
 from tests.support.engine import Engine
-from tests.support.engine import daemon
 from tests.support.engine import root_files
 from tests.support.engine import wait_for_check
 from tests.support.engine import wait_for_state
@@ -54,29 +49,6 @@ BASES = {Delivery.IMAGE: "probe-generated:script", Delivery.INLINE: "probe-gener
 # The shortest that ECS takes; elsewhere shorter, but no check has to be done within a second.
 ECS_TIMINGS = Timings(interval=5, timeout=5, retries=1, start_period=60)
 TIMINGS = Timings(interval=3, timeout=3, retries=2, start_period=60)
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """The engine, and a folder for the files of one case."""
-
-    engine: Engine
-    folder: Path
-
-    def compose(self, *arguments: str) -> subprocess.Popen[str]:
-        plain = {name: text for name, text in os.environ.items() if name[:7] != "DOCKER_"}
-        return subprocess.Popen(
-            [require("docker-compose"), "--host", f"unix://{self.engine.socket}",
-             "--file", str(self.folder / "compose.yaml"), *arguments],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env=plain | {"DOCKER_CONFIG": str(self.folder)},
-        )  # fmt: skip
-
-    def composed(self, *arguments: str) -> str:
-        process = self.compose(*arguments)
-        output, _ = process.communicate(timeout=60)
-        assert process.returncode == 0, output
-        return output.strip()
 
 
 def build(engine: Engine, folder: Path) -> None:
@@ -97,16 +69,9 @@ def build(engine: Engine, folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    require_root()
+def bases(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> None:
     require("docker-compose")
-    folder = tmp_path_factory.mktemp("docker")
-    try:
-        with daemon(folder) as running:
-            build(running, tmp_path_factory.mktemp("images"))
-            yield running
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    build(engine, tmp_path_factory.mktemp("images"))
 
 
 def plan_for(delivery: Delivery, timings: Timings, port: int) -> Plan:
@@ -210,9 +175,10 @@ def running(stage: Stage) -> str:
 
 @pytest.fixture(scope="module")
 def stories(
-    engine: Engine, tmp_path_factory: pytest.TempPathFactory
+    engine: Engine, bases: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[Any]]]:
     """Every case by name, under way at the same time; all containers are removed at the end."""
+    del bases
     stages = {name: Stage(engine, tmp_path_factory.mktemp("case")) for name in (*CASES, "waits")}
     with ThreadPoolExecutor(len(stages)) as pool:
         found: dict[str, Future[Any]] = {

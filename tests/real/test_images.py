@@ -4,7 +4,6 @@ The application is a small program with libc alone, as the synchronizers are; se
 """
 
 import json
-import shutil
 import ssl
 import subprocess
 import sys
@@ -19,10 +18,8 @@ import pytest
 from probe.mock.server import Mock
 from tests.support.application import compile_application
 from tests.support.components import require
-from tests.support.components import require_root
 from tests.support.engine import HARDENED
 from tests.support.engine import Engine
-from tests.support.engine import daemon
 from tests.support.engine import wait_for_check
 from tests.support.engine import wait_for_state
 from tests.support.servers import free_port
@@ -64,14 +61,8 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    require_root()
-    folder = tmp_path_factory.mktemp("docker")
-    try:
-        with daemon(folder) as engine:
-            yield Stage(engine, tmp_path_factory.mktemp("images"))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def stage(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    return Stage(engine, tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ The mock synchronizer, in a container without any network but its loopback, stan
 workload; the sidecar's container has the same network, as in a task, a pod or Compose.
 """
 
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -22,37 +21,29 @@ from probe.manifests.spec import Workload
 from probe.platforms.division import divide
 from probe.platforms.rows import COMPOSE
 from probe.platforms.timings import Given
-from tests.real import test_dockerfiles as dockerfiles
-from tests.real.test_generated import Stage
 from tests.support.components import require
-from tests.support.components import require_root
+from tests.support.composed import Stage
+from tests.support.dockerfiles import build_dockerfile
+from tests.support.dockerfiles import make_context
 from tests.support.engine import Engine
-from tests.support.engine import daemon
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(420), pytest.mark.usefixtures("image")]
 
-wheels = dockerfiles.wheels
 IMAGE = "split-probe:test"
 BUDGET = 30
 MOCK = ["probe", "mock", "run", "--port", "3010", "--control-port", "3011"]
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory, wheels: str) -> Iterator[Engine]:
-    """A daemon that has the sidecar's image."""
-    require_root()
-    require("mmdebstrap")
+def image(
+    engine: Engine, debian: None, wheels: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Build the sidecar's image."""
+    del debian
     require("docker-compose")
-    folder = tmp_path_factory.mktemp("docker")
-    try:
-        with daemon(folder) as running:
-            dockerfiles.import_debian(running, folder / "debian.tar")
-            context = dockerfiles.context(folder / "context", "sync")
-            dockerfiles.build(running, context, "sidecar/Dockerfile", "sidecar", wheels)
-            running("tag", "built:sidecar", IMAGE)
-            yield running
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    context = make_context(tmp_path_factory.mktemp("sidecar"), "sync")
+    build_dockerfile(engine, context, "sidecar/Dockerfile", "sidecar", wheels)
+    engine("tag", "built:sidecar", IMAGE)
 
 
 def _document() -> dict[str, Any]:
