@@ -88,12 +88,8 @@ class Contender:
 @contextlib.contextmanager
 def _running(command: list[str], port: int, cpu: int) -> Iterator[Contender]:
     """Run *command* on one core until it answers on *port*, and as long as the context is."""
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: os.sched_setaffinity(0, {cpu}),
-    )
+    with on_cpu(cpu):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     contender = Contender(process.pid, port)
     try:
         _await(lambda: bool(contender.ask("/metrics")))
@@ -206,10 +202,12 @@ def lateness(contender: Contender, interval: float, since: float) -> list[float]
 
     Not as the sidecar tells it: against each target's own rhythm, at its earliest.
     """
+    until = time.time()  # the question itself is no part of it
     document = json.loads(contender.ask("/api/v1/targets"))
     late: list[float] = []
     for row in document["targets"]:
-        started = [at for check in row["history"] if (at := _unix(check["started"])) >= since]
+        times = (_unix(check["started"]) for check in row["history"])
+        started = [at for at in times if since <= at < until]
         offsets = [(at - started[0] + interval / 2) % interval for at in started]
         late += [offset - min(offsets) for offset in offsets]
     return sorted(late)
