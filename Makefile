@@ -32,7 +32,7 @@ demo: .venv/package ## the whole story on the embedded mock synchronizer
 
 .PHONY: test
 test: .venv/dev ## every test; those whose component is missing say so (in CI they fail)
-	$(BIN)/coverage run -m pytest
+	$(BIN)/python -m tests.run
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include='probe/contract/*' --fail-under=100
 

@@ -5,12 +5,12 @@ from datetime import datetime
 
 from probe.findings import Finding
 from probe.findings import ordered
+from probe.image.facts.walk import gather
 from probe.image.rules import RULES
 from probe.image.rules.rule import Rule
 from probe.image.sketch import render
 from probe.image.view import Fault
 from probe.image.view import View
-from probe.image.walk import gather
 
 
 def audit(view: View, *, now: datetime, faults: Sequence[Fault] = ()) -> list[Finding]:

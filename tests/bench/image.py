@@ -9,12 +9,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from probe.image.archives.root_view import RootView
 from probe.image.build import Recipe
 from probe.image.build import Request
 from probe.image.build import Sources
 from probe.image.build import build
-from probe.image.closure import closure
-from probe.image.root_view import RootView
+from probe.image.loader.closure import closure
 from probe.manifests.spec import Kind
 from tests.bench.process import Command
 from tests.bench.process import interleave

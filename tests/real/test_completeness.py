@@ -22,7 +22,7 @@ from probe.findings import has_error
 from probe.image.archives import open_image
 from probe.image.archives import parse_config
 from probe.image.audit import audit
-from probe.image.elf import is_elf
+from probe.image.elf.reader import is_elf
 from tests.support.components import require
 from tests.support.components import require_root
 from tests.support.servers import free_port

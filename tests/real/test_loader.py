@@ -9,12 +9,12 @@ from shutil import which
 
 import pytest
 
-from probe.image import elf
 from probe.image.archives import Image
 from probe.image.archives import open_image
-from probe.image.closure import Closure
-from probe.image.closure import closure
-from probe.image.loaders import Rule
+from probe.image.elf import reader as elf
+from probe.image.loader.closure import Closure
+from probe.image.loader.closure import closure
+from probe.image.loader.search import Rule
 from tests.support.components import missing
 from tests.support.components import require
 from tests.support.loader_output import loaded

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from probe.image.closure import FaultKind
-from probe.image.closure import closure
+from probe.image.loader.closure import FaultKind
+from probe.image.loader.closure import closure
 from tests.support.components import require
 from tests.support.elf_files import ARM64
 from tests.support.elf_files import GLIBC_LOADER

@@ -3,8 +3,8 @@
 import os
 import re
 
-from probe.image.closure import Closure
-from probe.image.closure import FaultKind
+from probe.image.loader.closure import Closure
+from probe.image.loader.closure import FaultKind
 
 
 def traced(output: str) -> tuple[set[str], set[str]]:

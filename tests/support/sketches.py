@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from datetime import UTC
 from datetime import datetime
 
-from probe.image.facts import Facts
+from probe.image.facts.model import Facts
+from probe.image.facts.walk import gather
 from probe.image.rules.rule import Rule
 from probe.image.sketch import Cache
 from probe.image.sketch import Device
@@ -17,7 +18,6 @@ from probe.image.sketch import Sketch
 from probe.image.sketch import Text
 from probe.image.view import Entry
 from probe.image.view import Kind
-from probe.image.walk import gather
 from tests.support.elf_files import cache_of
 from tests.support.elf_files import dlopen_note
 from tests.support.elf_files import make

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probe.image.archives import open_image
+from probe.image.archives.root_view import RootView
 from probe.image.build.dpkg import Package
 from probe.image.build.errors import BuildError
 from probe.image.build.items import EXECUTABLE
@@ -25,12 +26,11 @@ from probe.image.build.select import Binary
 from probe.image.build.select import Brought
 from probe.image.build.select import read_binary
 from probe.image.build.select import select
-from probe.image.closure import MAX_FILE
-from probe.image.root_view import RootView
+from probe.image.facts.x509 import X509Error
+from probe.image.facts.x509 import read_pem
+from probe.image.loader.closure import MAX_FILE
 from probe.image.source import Source
 from probe.image.source import WholeView
-from probe.image.x509 import X509Error
-from probe.image.x509 import read_pem
 from probe.scripts import script_text
 
 _LISTED = ("/etc/ld.so.conf.d",)

@@ -13,7 +13,6 @@ from dataclasses import field
 from dataclasses import replace
 from posixpath import dirname
 
-from probe.image import elf
 from probe.image.build.certificates import BUNDLE
 from probe.image.build.certificates import find_bundle
 from probe.image.build.certificates import with_authorities
@@ -28,17 +27,18 @@ from probe.image.build.recipe import NSSWITCH
 from probe.image.build.recipe import NSSWITCH_TEXT
 from probe.image.build.recipe import Recipe
 from probe.image.build.recipe import shell_link
-from probe.image.closure import LD_SO_CACHE
-from probe.image.closure import LD_SO_PRELOAD
-from probe.image.closure import MAX_FILE
-from probe.image.closure import Closure
-from probe.image.closure import FaultKind
-from probe.image.closure import Rule
-from probe.image.closure import closure
-from probe.image.elf import Elf
-from probe.image.elf import ElfError
+from probe.image.elf import reader as elf
+from probe.image.elf.reader import Elf
+from probe.image.elf.reader import ElfError
+from probe.image.facts.trust import openssl_folder_in
+from probe.image.loader.closure import LD_SO_CACHE
+from probe.image.loader.closure import LD_SO_PRELOAD
+from probe.image.loader.closure import MAX_FILE
+from probe.image.loader.closure import Closure
+from probe.image.loader.closure import FaultKind
+from probe.image.loader.closure import Rule
+from probe.image.loader.closure import closure
 from probe.image.source import Source
-from probe.image.trust import openssl_folder_in
 from probe.image.view import READ_LIMIT
 from probe.image.view import Entry
 from probe.image.view import ImageConfig

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 from probe.findings import Severity
-from probe.image.elf import Libc
-from probe.image.facts import Facts
-from probe.image.nsswitch import services
+from probe.image.elf.reader import Libc
+from probe.image.facts.model import Facts
+from probe.image.facts.users import GROUP
+from probe.image.facts.users import PASSWD
+from probe.image.loader.nsswitch import services
 from probe.image.rules.rule import Problem
 from probe.image.rules.rule import Rule
 from probe.image.rules.rule import rule
@@ -15,8 +17,6 @@ from probe.image.sketch import Program
 from probe.image.sketch import Sketch
 from probe.image.sketch import Text
 from probe.image.sketch import library
-from probe.image.users import GROUP
-from probe.image.users import PASSWD
 from probe.image.view import ImageConfig
 from probe.image.view import Kind
 from probe.image.view import ViewError

@@ -5,8 +5,13 @@ from collections.abc import Iterator
 from posixpath import basename
 
 from probe.findings import Severity
-from probe.image import trust
-from probe.image.facts import Facts
+from probe.image.facts import trust
+from probe.image.facts.model import Facts
+from probe.image.facts.users import READ
+from probe.image.facts.users import UserError
+from probe.image.facts.users import barrier
+from probe.image.facts.users import user_of
+from probe.image.facts.x509 import Certificate
 from probe.image.rules.rule import Problem
 from probe.image.rules.rule import Rule
 from probe.image.rules.rule import rule
@@ -17,15 +22,10 @@ from probe.image.sketch import Program
 from probe.image.sketch import Sketch
 from probe.image.sketch import Text
 from probe.image.sketch import library
-from probe.image.users import READ
-from probe.image.users import UserError
-from probe.image.users import barrier
-from probe.image.users import user_of
 from probe.image.view import Entry
 from probe.image.view import ImageConfig
 from probe.image.view import Kind
 from probe.image.view import parent_of
-from probe.image.x509 import Certificate
 
 _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 """How OpenSSL finds a certificate by its subject (openssl-rehash(1))."""

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from probe.findings import Severity
-from probe.image.facts import Facts
-from probe.image.facts import Source
-from probe.image.facts import Start
+from probe.image.facts.model import Facts
+from probe.image.facts.model import Source
+from probe.image.facts.model import Start
 from probe.image.rules.rule import Problem
 from probe.image.rules.rule import Rule
 from probe.image.rules.rule import rule

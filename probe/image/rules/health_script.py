@@ -15,10 +15,10 @@ from probe.contract.inputs import make_target
 from probe.contract.target import TLS
 from probe.contract.target import InvalidInputError
 from probe.findings import Severity
-from probe.image.facts import Facts
-from probe.image.facts import Role
-from probe.image.facts import Source
-from probe.image.facts import Start
+from probe.image.facts.model import Facts
+from probe.image.facts.model import Role
+from probe.image.facts.model import Source
+from probe.image.facts.model import Start
 from probe.image.rules.health import health_check_of
 from probe.image.rules.health import seconds_of
 from probe.image.rules.rule import Problem

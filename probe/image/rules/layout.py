@@ -6,8 +6,8 @@ from posixpath import join
 from posixpath import normpath
 
 from probe.findings import Severity
-from probe.image.facts import DEFAULT_PATH
-from probe.image.facts import Facts
+from probe.image.facts.model import DEFAULT_PATH
+from probe.image.facts.model import Facts
 from probe.image.rules.rule import Problem
 from probe.image.rules.rule import Rule
 from probe.image.rules.rule import rule

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from posixpath import basename
 
 from probe.findings import Severity
-from probe.image.facts import DEFAULT_PATH
-from probe.image.facts import Facts
-from probe.image.facts import Source
+from probe.image.facts.model import DEFAULT_PATH
+from probe.image.facts.model import Facts
+from probe.image.facts.model import Source
 from probe.image.rules.rule import Problem
 from probe.image.rules.rule import Rule
 from probe.image.rules.rule import rule

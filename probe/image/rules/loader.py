@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from probe.findings import Severity
-from probe.image.closure import Fault
-from probe.image.closure import FaultKind
-from probe.image.facts import Facts
-from probe.image.facts import Source
+from probe.image.facts.model import Facts
+from probe.image.facts.model import Source
+from probe.image.loader.closure import Fault
+from probe.image.loader.closure import FaultKind
 from probe.image.rules.rule import Check
 from probe.image.rules.rule import Problem
 from probe.image.rules.rule import Rule

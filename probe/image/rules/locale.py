@@ -8,8 +8,8 @@ from posixpath import basename
 from posixpath import join
 
 from probe.findings import Severity
-from probe.image.elf import Libc
-from probe.image.facts import Facts
+from probe.image.elf.reader import Libc
+from probe.image.facts.model import Facts
 from probe.image.rules.rule import Problem
 from probe.image.rules.rule import Rule
 from probe.image.rules.rule import rule

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from probe.findings import Severity
-from probe.image.facts import Facts
+from probe.image.facts.model import Facts
 from probe.image.rules.rule import Problem
 from probe.image.rules.rule import Rule
 from probe.image.rules.rule import rule

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from probe.findings import Finding
 from probe.findings import Severity
-from probe.image.facts import Facts
+from probe.image.facts.model import Facts
 from probe.image.sketch import Sketch
 
 

@@ -10,10 +10,15 @@ from posixpath import basename
 from posixpath import join
 
 from probe.findings import Severity
-from probe.image.facts import DEFAULT_PATH
-from probe.image.facts import Facts
-from probe.image.facts import Role
-from probe.image.facts import Source
+from probe.image.facts.model import DEFAULT_PATH
+from probe.image.facts.model import Facts
+from probe.image.facts.model import Role
+from probe.image.facts.model import Source
+from probe.image.facts.trust import FILES
+from probe.image.facts.users import EXECUTE
+from probe.image.facts.users import READ
+from probe.image.facts.users import WRITE
+from probe.image.facts.users import barrier
 from probe.image.rules.certificates import EXAMPLE_PEM
 from probe.image.rules.rule import Problem
 from probe.image.rules.rule import Rule
@@ -29,11 +34,6 @@ from probe.image.sketch import Folder
 from probe.image.sketch import Sketch
 from probe.image.sketch import Text
 from probe.image.sketch import static
-from probe.image.trust import FILES
-from probe.image.users import EXECUTE
-from probe.image.users import READ
-from probe.image.users import WRITE
-from probe.image.users import barrier
 from probe.image.view import ImageConfig
 from probe.image.view import Kind
 from probe.image.view import ViewError

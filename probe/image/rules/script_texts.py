@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from posixpath import dirname
 
 from probe.findings import Severity
-from probe.image.facts import DEFAULT_PATH
-from probe.image.facts import Facts
-from probe.image.facts import Source
-from probe.image.names import EXECUTABLE
+from probe.image.facts.model import DEFAULT_PATH
+from probe.image.facts.model import Facts
+from probe.image.facts.model import Source
+from probe.image.facts.names import EXECUTABLE
 from probe.image.rules.rule import Problem
 from probe.image.rules.rule import Rule
 from probe.image.rules.rule import rule

@@ -6,11 +6,11 @@ from dataclasses import replace
 from posixpath import basename
 
 from probe.findings import Severity
-from probe.image.facts import Facts
-from probe.image.facts import Lack
-from probe.image.facts import Lookup
-from probe.image.facts import Role
-from probe.image.facts import Source
+from probe.image.facts.model import Facts
+from probe.image.facts.model import Lack
+from probe.image.facts.model import Lookup
+from probe.image.facts.model import Role
+from probe.image.facts.model import Source
 from probe.image.rules.rule import Problem
 from probe.image.rules.rule import Rule
 from probe.image.rules.rule import rule

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 
 from probe.findings import Severity
-from probe.image.facts import Facts
-from probe.image.facts import Source
+from probe.image.facts.model import Facts
+from probe.image.facts.model import Source
 from probe.image.rules.rule import Problem
 from probe.image.rules.rule import Rule
 from probe.image.rules.rule import rule

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from probe.findings import Severity
-from probe.image.facts import Facts
-from probe.image.names import Names
+from probe.image.facts.model import Facts
+from probe.image.facts.names import Names
+from probe.image.facts.trust import FILES
 from probe.image.rules.certificates import EXAMPLE_PEM
 from probe.image.rules.rule import Problem
 from probe.image.rules.rule import Rule
@@ -12,7 +13,6 @@ from probe.image.rules.rule import rule
 from probe.image.sketch import Sketch
 from probe.image.sketch import Text
 from probe.image.sketch import static
-from probe.image.trust import FILES
 from probe.image.view import ImageConfig
 from probe.image.view import join
 from probe.image.view import parent_of

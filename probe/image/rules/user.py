@@ -4,9 +4,15 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 
 from probe.findings import Severity
-from probe.image.facts import Facts
-from probe.image.facts import Role
-from probe.image.facts import Source
+from probe.image.facts.model import Facts
+from probe.image.facts.model import Role
+from probe.image.facts.model import Source
+from probe.image.facts.users import EXECUTE
+from probe.image.facts.users import READ
+from probe.image.facts.users import User
+from probe.image.facts.users import UserError
+from probe.image.facts.users import barrier
+from probe.image.facts.users import user_of
 from probe.image.rules.rule import Problem
 from probe.image.rules.rule import Rule
 from probe.image.rules.rule import rule
@@ -15,12 +21,6 @@ from probe.image.sketch import Program
 from probe.image.sketch import Sketch
 from probe.image.sketch import Text
 from probe.image.sketch import static
-from probe.image.users import EXECUTE
-from probe.image.users import READ
-from probe.image.users import User
-from probe.image.users import UserError
-from probe.image.users import barrier
-from probe.image.users import user_of
 from probe.image.view import Entry
 from probe.image.view import ImageConfig
 from probe.image.view import Kind

@@ -29,7 +29,7 @@ from probe.image.build import Request
 from probe.image.build import Sources
 from probe.image.build import build
 from probe.image.build.errors import BuildError
-from probe.image.closure import closure
+from probe.image.loader.closure import closure
 from probe.image.view import Entry
 from probe.image.view import Kind
 from probe.manifests.spec import Kind as Program

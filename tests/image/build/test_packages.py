@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from probe.image.archives.root_view import RootView
 from probe.image.build.dpkg import read_sums
 from probe.image.build.errors import BuildError
 from probe.image.build.items import Item
@@ -15,7 +16,6 @@ from probe.image.build.packages import attribute
 from probe.image.build.recipe import Recipe
 from probe.image.build.select import read_binary
 from probe.image.build.select import select
-from probe.image.root_view import RootView
 from probe.image.source import WholeView
 from probe.image.view import Entry
 from probe.image.view import Kind

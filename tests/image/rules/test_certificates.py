@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from probe.image.facts.walk import gather
 from probe.image.rules import certificates as rules
 from probe.image.rules.rule import Rule
 from probe.image.sketch import Drawn
@@ -15,7 +16,6 @@ from probe.image.sketch import Text
 from probe.image.sketch import library
 from probe.image.sketch import static
 from probe.image.view import ImageConfig
-from probe.image.walk import gather
 from tests.image.rules.judging import judge
 from tests.image.rules.judging import places
 from tests.support.elf_files import make

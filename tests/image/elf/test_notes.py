@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from probe.image.elf_notes import DlopenNote
-from probe.image.elf_notes import Priority
-from probe.image.elf_notes import dlopen_notes
+from probe.image.elf.notes import DlopenNote
+from probe.image.elf.notes import Priority
+from probe.image.elf.notes import dlopen_notes
 from tests.support.elf_files import dlopen_note
 from tests.support.elf_files import note
 

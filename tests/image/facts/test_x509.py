@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from probe.image.x509 import Certificate
-from probe.image.x509 import X509Error
-from probe.image.x509 import read_certificate
-from probe.image.x509 import read_pem
+from probe.image.facts.x509 import Certificate
+from probe.image.facts.x509 import X509Error
+from probe.image.facts.x509 import read_certificate
+from probe.image.facts.x509 import read_pem
 
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)

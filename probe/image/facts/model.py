@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from probe.image.closure import Closure
-from probe.image.packages import Packages
+from probe.image.facts.packages import Packages
+from probe.image.loader.closure import Closure
 from probe.image.shell import Dialect
 from probe.image.shell import Redirection
 from probe.image.shell import ScriptFacts

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.image.packages import Package
-from probe.image.packages import read_packages
+from probe.image.facts.packages import Package
+from probe.image.facts.packages import read_packages
 from tests.support.components import missing
 from tests.support.memory_view import MemoryView
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from probe.image.positional import chooses
-from probe.image.positional import put_before
+from probe.image.facts.positional import chooses
+from probe.image.facts.positional import put_before
 
 BEFORE = [
     pytest.param('set -- node "$@"', ("node",), id="docker-library"),

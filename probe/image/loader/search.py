@@ -16,12 +16,12 @@ from posixpath import dirname
 from posixpath import join
 from typing import Protocol
 
-from probe.image.elf import Elf
-from probe.image.loader_files import HWCAPS
-from probe.image.loader_files import LD_SO_CACHE
-from probe.image.loader_files import CacheState
-from probe.image.loader_files import LoaderFiles
-from probe.image.loader_files import machine_of
+from probe.image.elf.reader import Elf
+from probe.image.loader.files import HWCAPS
+from probe.image.loader.files import LD_SO_CACHE
+from probe.image.loader.files import CacheState
+from probe.image.loader.files import LoaderFiles
+from probe.image.loader.files import machine_of
 
 
 class Rule(StrEnum):

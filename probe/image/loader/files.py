@@ -15,17 +15,17 @@ from functools import partial
 from posixpath import dirname
 from posixpath import join
 
-from probe.image import elf as elf_file
-from probe.image import nsswitch
-from probe.image.elf import Elf
-from probe.image.elf import ElfError
-from probe.image.elf_source import Paged
-from probe.image.elf_source import Source
-from probe.image.elf_source import Whole
-from probe.image.ldcache import CACHE_FLAGS
-from probe.image.ldcache import CacheEntry
-from probe.image.ldcache import CacheError
-from probe.image.ldcache import read_cache
+from probe.image.elf import reader as elf_file
+from probe.image.elf.reader import Elf
+from probe.image.elf.reader import ElfError
+from probe.image.elf.source import Paged
+from probe.image.elf.source import Source
+from probe.image.elf.source import Whole
+from probe.image.loader import nsswitch
+from probe.image.loader.cache import CACHE_FLAGS
+from probe.image.loader.cache import CacheEntry
+from probe.image.loader.cache import CacheError
+from probe.image.loader.cache import read_cache
 from probe.image.view import Entry
 from probe.image.view import Kind
 from probe.image.view import View

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from probe.image.archives import open_image
-from probe.image.root_view import RootView
+from probe.image.archives.root_view import RootView
 from probe.image.source import WholeView
 from probe.image.view import ViewError
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from probe.image.ldcache import CacheError
-from probe.image.ldcache import read_cache
+from probe.image.loader.cache import CacheError
+from probe.image.loader.cache import read_cache
 from tests.support.components import require
 from tests.support.elf_files import cache_of
 

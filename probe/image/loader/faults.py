@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from probe.image.elf import Elf
+from probe.image.elf.reader import Elf
 
 
 class FaultKind(StrEnum):

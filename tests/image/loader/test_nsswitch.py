@@ -2,7 +2,7 @@
 
 import pytest
 
-from probe.image.nsswitch import services
+from probe.image.loader.nsswitch import services
 
 DEBIAN = """\
 passwd:         files systemd

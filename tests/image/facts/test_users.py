@@ -2,14 +2,14 @@
 
 import pytest
 
-from probe.image.users import EXECUTE
-from probe.image.users import READ
-from probe.image.users import WRITE
-from probe.image.users import User
-from probe.image.users import UserError
-from probe.image.users import barrier
-from probe.image.users import may
-from probe.image.users import user_of
+from probe.image.facts.users import EXECUTE
+from probe.image.facts.users import READ
+from probe.image.facts.users import WRITE
+from probe.image.facts.users import User
+from probe.image.facts.users import UserError
+from probe.image.facts.users import barrier
+from probe.image.facts.users import may
+from probe.image.facts.users import user_of
 from probe.image.view import ImageConfig
 from tests.support.memory_view import File
 from tests.support.memory_view import MemoryView

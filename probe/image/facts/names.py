@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from posixpath import join
 
-from probe.image.facts import DEFAULT_PATH
-from probe.image.facts import Lack
+from probe.image.facts.model import DEFAULT_PATH
+from probe.image.facts.model import Lack
 from probe.image.view import ImageConfig
 from probe.image.view import Kind
 from probe.image.view import View

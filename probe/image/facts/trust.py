@@ -15,17 +15,17 @@ from dataclasses import dataclass
 from posixpath import basename
 from posixpath import join
 
-from probe.image.closure import Node
-from probe.image.closure import Why
-from probe.image.facts import Facts
-from probe.image.facts import Source
+from probe.image.facts.model import Facts
+from probe.image.facts.model import Source
+from probe.image.facts.x509 import Certificate
+from probe.image.facts.x509 import read_pem
+from probe.image.loader.closure import Node
+from probe.image.loader.closure import Why
 from probe.image.view import Entry
 from probe.image.view import Kind
 from probe.image.view import View
 from probe.image.view import ViewError
 from probe.image.view import parent_of
-from probe.image.x509 import Certificate
-from probe.image.x509 import read_pem
 
 FILES = (
     "/etc/ssl/certs/ca-certificates.crt",

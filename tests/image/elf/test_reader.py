@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from probe.image import elf
-from probe.image.elf import Elf
-from probe.image.elf import ElfError
-from probe.image.elf import Kind
-from probe.image.elf import Libc
-from probe.image.elf_notes import DlopenNote
-from probe.image.elf_notes import Priority
-from probe.image.elf_source import Paged
+from probe.image.elf import reader as elf
+from probe.image.elf.notes import DlopenNote
+from probe.image.elf.notes import Priority
+from probe.image.elf.reader import Elf
+from probe.image.elf.reader import ElfError
+from probe.image.elf.reader import Kind
+from probe.image.elf.reader import Libc
+from probe.image.elf.source import Paged
 from tests.support.components import missing
 from tests.support.components import require
 from tests.support.elf_files import AMD64

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from probe.image.closure import CacheState
-from probe.image.closure import FaultKind
-from probe.image.closure import Rule
-from probe.image.closure import Why
-from probe.image.closure import closure
+from probe.image.loader.closure import CacheState
+from probe.image.loader.closure import FaultKind
+from probe.image.loader.closure import Rule
+from probe.image.loader.closure import Why
+from probe.image.loader.closure import closure
 from probe.image.view import Entry
 from probe.image.view import ImageConfig
 from tests.support.elf_files import ARM64

@@ -16,10 +16,10 @@ from enum import IntEnum
 from enum import StrEnum
 from typing import NamedTuple
 
-from probe.image.elf_notes import DlopenNote
-from probe.image.elf_notes import dlopen_notes
-from probe.image.elf_source import Source
-from probe.image.elf_source import Whole
+from probe.image.elf.notes import DlopenNote
+from probe.image.elf.notes import dlopen_notes
+from probe.image.elf.source import Source
+from probe.image.elf.source import Whole
 
 MAGIC = b"\x7fELF"
 

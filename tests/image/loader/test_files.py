@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from probe.image import elf
-from probe.image.elf import ElfError
-from probe.image.loader_files import CacheState
-from probe.image.loader_files import LoaderFiles
+from probe.image.elf import reader as elf
+from probe.image.elf.reader import ElfError
+from probe.image.loader.files import CacheState
+from probe.image.loader.files import LoaderFiles
 from tests.support.elf_files import GLIBC_LOADER
 from tests.support.elf_files import cache_of
 from tests.support.elf_files import make

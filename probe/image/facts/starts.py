@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from posixpath import dirname
 
-from probe.image.elf import is_elf
-from probe.image.facts import Source
-from probe.image.facts import Start
-from probe.image.names import EXECUTABLE
+from probe.image.elf.reader import is_elf
+from probe.image.facts.model import Source
+from probe.image.facts.model import Start
+from probe.image.facts.names import EXECUTABLE
 from probe.image.view import Entry
 from probe.image.view import ImageConfig
 from probe.image.view import Kind

@@ -1,0 +1,1 @@
+"""ELF files, as far as a loader reads them. Pure."""
