@@ -15,7 +15,7 @@ from probe.cli.errors import ProbeError
 from probe.cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from probe.sidecar.sources import Source
+    from probe.sidecar.configuration.sources import Source
 
 
 class LogFormat(StrEnum):
@@ -95,8 +95,8 @@ def sidecar(
 
     A target in the same task or pod: probe sidecar --target 127.0.0.1:3010
     """
-    from probe.sidecar.sources import Given
-    from probe.sidecar.sources import Source
+    from probe.sidecar.configuration.sources import Given
+    from probe.sidecar.configuration.sources import Source
 
     keys = {
         "kind": kind.value if kind else None,
@@ -126,7 +126,7 @@ def sidecar(
 
 def _check(source: "Source") -> None:
     from probe.sidecar import app
-    from probe.sidecar.documents import ConfigError
+    from probe.sidecar.configuration.documents import ConfigError
 
     try:
         typer.echo(app.checked(source))
@@ -135,8 +135,8 @@ def _check(source: "Source") -> None:
 
 
 def _seconds(text: str) -> float:
-    from probe.sidecar.fields import SHORTEST_INTERVAL
-    from probe.sidecar.fields import between
+    from probe.sidecar.configuration.fields import SHORTEST_INTERVAL
+    from probe.sidecar.configuration.fields import between
 
     try:
         return between(SHORTEST_INTERVAL, 86400.0)(text)
@@ -145,7 +145,7 @@ def _seconds(text: str) -> float:
 
 
 def _address(option: str, text: str | None) -> str | None:
-    from probe.sidecar.fields import split_address
+    from probe.sidecar.configuration.fields import split_address
 
     try:
         if text is not None:
@@ -157,7 +157,7 @@ def _address(option: str, text: str | None) -> str | None:
 
 def _become(source: "Source", loop: Loop) -> NoReturn:
     """Run the sidecar in this process, but without what the command line has loaded."""
-    from probe.sidecar.sources import to_text
+    from probe.sidecar.configuration.sources import to_text
 
     if loop is Loop.UVLOOP and importlib.util.find_spec("uvloop") is None:
         raise UsageError("--loop uvloop: not installed; pip install 'split-probe[sidecar]'")

@@ -32,9 +32,9 @@ STOP_SECONDS = 10
 RESTART_SECONDS = 20
 """How long a sidecar that hangs may be away: noticed, killed, started, the first check made."""
 
-# The sidecar's own defaults, which need not be said (probe/sidecar/settings.py).
+# The sidecar's own defaults, which need not be said (probe/sidecar/configuration/settings.py).
 _FAILURES = 3
-# What it takes (probe/sidecar/fields.py), in seconds.
+# What it takes (probe/sidecar/configuration/fields.py), in seconds.
 _INTERVAL = (0.1, 86400)
 _RETRIES = (1, 9999)
 _START = (0, 86400)

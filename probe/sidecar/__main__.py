@@ -7,10 +7,10 @@ import sys
 
 from probe.sidecar.app import LoopFactory
 from probe.sidecar.app import run
-from probe.sidecar.documents import ConfigError
+from probe.sidecar.configuration.documents import ConfigError
+from probe.sidecar.configuration.sources import Source
+from probe.sidecar.configuration.sources import from_text
 from probe.sidecar.process import hold_standard_descriptors
-from probe.sidecar.sources import Source
-from probe.sidecar.sources import from_text
 
 
 def main(source: Source, loop: str) -> int:

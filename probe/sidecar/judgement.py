@@ -5,7 +5,7 @@ Pure: *now* is UNIX time in nanoseconds.
 
 from collections.abc import Iterator
 
-from probe.sidecar.settings import TargetSettings
+from probe.sidecar.configuration.settings import TargetSettings
 from probe.sidecar.store import DependencyHealth
 from probe.sidecar.store import Health
 from probe.sidecar.store import ItemHealth

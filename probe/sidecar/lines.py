@@ -10,7 +10,7 @@ from datetime import UTC
 from datetime import datetime
 from typing import Any
 
-from probe.sidecar.settings import LogFormat
+from probe.sidecar.configuration.settings import LogFormat
 from probe.sidecar.states import Condition
 from probe.sidecar.states import State
 from probe.sidecar.store import Record

@@ -18,7 +18,8 @@ from itertools import islice
 from typing import Generic
 from typing import TypeVar
 
-from probe.sidecar.settings import TargetSettings
+from probe.sidecar.configuration.settings import RESERVED
+from probe.sidecar.configuration.settings import TargetSettings
 from probe.sidecar.states import State
 from probe.sidecar.store import BUCKETS
 from probe.sidecar.store import Check
@@ -28,9 +29,6 @@ from probe.sidecar.store import Record
 
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 OPEN = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-
-RESERVED = frozenset({"target", "verdict", "reason", "probe_state", "le", "item", "service"})
-"""Labels that are ours: a target's own of these names are left out."""
 
 PIECE = 25
 """Targets in one piece of the text."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from dataclasses import replace
 from enum import StrEnum
 
-from probe.sidecar.settings import Thresholds
+from probe.sidecar.configuration.settings import Thresholds
 
 
 class State(StrEnum):

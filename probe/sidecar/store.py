@@ -16,7 +16,7 @@ from probe.sidecar.checks import DependencyHealth
 from probe.sidecar.checks import Health
 from probe.sidecar.checks import History
 from probe.sidecar.checks import ItemHealth
-from probe.sidecar.settings import TargetSettings
+from probe.sidecar.configuration.settings import TargetSettings
 from probe.sidecar.states import Condition
 from probe.sidecar.states import Moment
 from probe.sidecar.states import maintain

@@ -15,8 +15,8 @@ from probe import acheck
 from probe import check
 from probe.scripts import inline
 from probe.scripts import script_text
-from probe.sidecar.checking import Checker
-from probe.sidecar.settings import TargetSettings
+from probe.sidecar.configuration.settings import TargetSettings
+from probe.sidecar.polling.checking import Checker
 from tests.contract.cases import Case
 from tests.support.probes import LATENESS
 from tests.support.probes import SHELLS

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from probe.contract.target import Target
 from probe.contract.verdict import Verdict
-from probe.sidecar.settings import TargetSettings
+from probe.sidecar.configuration.settings import TargetSettings
 from probe.sidecar.states import Moment
 from probe.sidecar.store import Check
 from probe.sidecar.store import DependencyHealth

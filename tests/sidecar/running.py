@@ -15,10 +15,10 @@ from typing import Any
 import aiohttp
 
 from probe.sidecar.app import Sidecar
+from probe.sidecar.configuration.sources import Given
+from probe.sidecar.configuration.sources import Source
 from probe.sidecar.output import Writer
-from probe.sidecar.security import Limits
-from probe.sidecar.sources import Given
-from probe.sidecar.sources import Source
+from probe.sidecar.web.security import Limits
 
 PATIENCE = 10.0
 """Seconds within which whatever is waited for must come."""

@@ -12,10 +12,10 @@ from probe import Target
 from probe import Verdict
 from probe.mock.faults import MODES
 from probe.mock.server import Mock
-from probe.sidecar.checking import Checker
-from probe.sidecar.scheduler import Scheduler
-from probe.sidecar.settings import TargetSettings
-from probe.sidecar.settings import Thresholds
+from probe.sidecar.configuration.settings import TargetSettings
+from probe.sidecar.configuration.settings import Thresholds
+from probe.sidecar.polling.checking import Checker
+from probe.sidecar.polling.scheduler import Scheduler
 from probe.sidecar.states import State
 from probe.sidecar.store import Record
 from probe.sidecar.store import Store

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from probe import Target
+from probe.sidecar.configuration.settings import TargetSettings
 from probe.sidecar.judgement import OTHER
 from probe.sidecar.judgement import REASONS
 from probe.sidecar.judgement import UNREAD
 from probe.sidecar.judgement import judge
 from probe.sidecar.judgement import read_application
 from probe.sidecar.judgement import read_dependencies
-from probe.sidecar.settings import TargetSettings
 from probe.synchronizer.health import SECOND
 from probe.synchronizer.health import ApplicationHealth
 from probe.synchronizer.health import DependenciesHealth

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe import Target
+from probe.sidecar.configuration.settings import TargetSettings
 from probe.sidecar.lines import emf_line
 from probe.sidecar.lines import event_line
 from probe.sidecar.lines import state_line
-from probe.sidecar.settings import TargetSettings
 from probe.sidecar.states import Moment
 from probe.sidecar.store import Check
 from probe.sidecar.store import Health

@@ -8,13 +8,13 @@ import time
 import pytest
 
 from probe.sidecar.aside import aside
+from probe.sidecar.configuration.sources import Given
+from probe.sidecar.configuration.sources import Source
+from probe.sidecar.configuration.sources import from_text
+from probe.sidecar.configuration.sources import to_text
 from probe.sidecar.output import MOST
 from probe.sidecar.output import Writer
 from probe.sidecar.shared import Shared
-from probe.sidecar.sources import Given
-from probe.sidecar.sources import Source
-from probe.sidecar.sources import from_text
-from probe.sidecar.sources import to_text
 
 
 @pytest.mark.asyncio

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from probe.sidecar.settings import Thresholds
+from probe.sidecar.configuration.settings import Thresholds
 from probe.sidecar.states import HELD
 from probe.sidecar.states import READY
 from probe.sidecar.states import TRANSITIONS

@@ -6,8 +6,8 @@ import pytest
 
 from probe import Target
 from probe.contract.target import TLS
-from probe.sidecar.settings import TargetSettings
-from probe.sidecar.settings import Thresholds
+from probe.sidecar.configuration.settings import TargetSettings
+from probe.sidecar.configuration.settings import Thresholds
 from probe.sidecar.states import Moment
 from probe.sidecar.states import State
 from probe.sidecar.store import BUCKETS

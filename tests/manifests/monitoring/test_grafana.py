@@ -12,7 +12,7 @@ import pytest
 from probe.manifests import emit
 from probe.manifests.monitoring import grafana
 from probe.manifests.monitoring.make import make
-from probe.sidecar.metrics import RESERVED
+from probe.sidecar.configuration.settings import RESERVED
 from tests.manifests.monitoring.test_rules import EXPORTED
 from tests.manifests.monitoring.test_rules import metrics_in
 from tests.support.components import require

@@ -14,15 +14,15 @@ from functools import partial
 
 from probe.client.blocking import Clock
 from probe.contract.verdict import Verdict
-from probe.sidecar.agenda import TOLERANCE
-from probe.sidecar.agenda import Agenda
-from probe.sidecar.agenda import Due
-from probe.sidecar.checking import Done
-from probe.sidecar.checking import Finding
-from probe.sidecar.checking import Running
+from probe.sidecar.configuration.settings import Settings
+from probe.sidecar.configuration.settings import TargetSettings
+from probe.sidecar.polling.agenda import TOLERANCE
+from probe.sidecar.polling.agenda import Agenda
+from probe.sidecar.polling.agenda import Due
+from probe.sidecar.polling.checking import Done
+from probe.sidecar.polling.checking import Finding
+from probe.sidecar.polling.checking import Running
 from probe.sidecar.process import room_for_checks
-from probe.sidecar.settings import Settings
-from probe.sidecar.settings import TargetSettings
 from probe.sidecar.states import Condition
 from probe.sidecar.states import Moment
 from probe.sidecar.store import Check

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from probe.sidecar import words
 from probe.sidecar.store import Check
 from probe.sidecar.store import Health
 from probe.sidecar.store import Record
+from probe.sidecar.web import words
 
 
 def described(record: Record, wall: float, *, ready: bool, fresh: bool) -> dict[str, Any]:

@@ -12,15 +12,15 @@ from dataclasses import replace
 
 from probe.contract.target import Target
 from probe.contract.verdict import Verdict
-from probe.sidecar.allow import Named
-from probe.sidecar.allow import Network
-from probe.sidecar.allow import RefusedError
-from probe.sidecar.allow import read_network
-from probe.sidecar.allow import resolve
-from probe.sidecar.checking import Finding
-from probe.sidecar.settings import Settings
-from probe.sidecar.settings import TargetSettings
+from probe.sidecar.configuration.settings import Settings
+from probe.sidecar.configuration.settings import TargetSettings
+from probe.sidecar.polling.checking import Finding
 from probe.sidecar.store import Check
+from probe.sidecar.web.allow import Named
+from probe.sidecar.web.allow import Network
+from probe.sidecar.web.allow import RefusedError
+from probe.sidecar.web.allow import read_network
+from probe.sidecar.web.allow import resolve
 
 MOST = 64
 """Probes under way at once."""

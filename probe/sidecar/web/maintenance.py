@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from probe.sidecar.fields import seconds
+from probe.sidecar.configuration.fields import seconds
 from probe.synchronizer.health import SECOND
 from probe.synchronizer.health import BodyError
 from probe.synchronizer.health import parse_time

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.sidecar.agenda import SPREAD
-from probe.sidecar.agenda import TICK
-from probe.sidecar.agenda import TOLERANCE
-from probe.sidecar.agenda import Agenda
+from probe.sidecar.polling.agenda import SPREAD
+from probe.sidecar.polling.agenda import TICK
+from probe.sidecar.polling.agenda import TOLERANCE
+from probe.sidecar.polling.agenda import Agenda
 
 
 def phases(count: int) -> Agenda:

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from probe import Target
 from probe.contract.target import TLS
-from probe.sidecar.config import read_config
-from probe.sidecar.documents import ConfigError
-from probe.sidecar.settings import Listeners
-from probe.sidecar.settings import Settings
-from probe.sidecar.settings import TargetSettings
-from probe.sidecar.settings import Thresholds
+from probe.sidecar.configuration.config import read_config
+from probe.sidecar.configuration.documents import ConfigError
+from probe.sidecar.configuration.settings import Listeners
+from probe.sidecar.configuration.settings import Settings
+from probe.sidecar.configuration.settings import TargetSettings
+from probe.sidecar.configuration.settings import Thresholds
 
 WHOLE = """
 defaults:

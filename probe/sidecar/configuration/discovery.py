@@ -11,17 +11,17 @@ from dataclasses import replace
 from typing import Any
 
 from probe.contract.target import Target
-from probe.sidecar.documents import ConfigError
-from probe.sidecar.documents import Value
-from probe.sidecar.documents import read_document
-from probe.sidecar.fields import LABEL
-from probe.sidecar.fields import MAX_LABELS
-from probe.sidecar.fields import lists
-from probe.sidecar.fields import read_members
-from probe.sidecar.fields import split_address
-from probe.sidecar.metrics import RESERVED
-from probe.sidecar.settings import Settings
-from probe.sidecar.settings import TargetSettings
+from probe.sidecar.configuration.documents import ConfigError
+from probe.sidecar.configuration.documents import Value
+from probe.sidecar.configuration.documents import read_document
+from probe.sidecar.configuration.fields import LABEL
+from probe.sidecar.configuration.fields import MAX_LABELS
+from probe.sidecar.configuration.fields import lists
+from probe.sidecar.configuration.fields import read_members
+from probe.sidecar.configuration.fields import split_address
+from probe.sidecar.configuration.settings import RESERVED
+from probe.sidecar.configuration.settings import Settings
+from probe.sidecar.configuration.settings import TargetSettings
 
 _NAMES = ("name", "instance")
 """Labels that name a target, where its group has no other; else its address does."""

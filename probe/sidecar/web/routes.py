@@ -19,27 +19,27 @@ from dataclasses import field
 from aiohttp import web
 
 from probe.sidecar import metrics
-from probe.sidecar import page
-from probe.sidecar.allow import RefusedError
-from probe.sidecar.assets import POLICY
-from probe.sidecar.documents import ConfigError
-from probe.sidecar.maintenance import MaintenanceError
-from probe.sidecar.maintenance import read_until
-from probe.sidecar.probing import HEADER
-from probe.sidecar.probing import BadQuestionError
-from probe.sidecar.probing import BusyError
-from probe.sidecar.probing import Prober
-from probe.sidecar.scheduler import Scheduler
-from probe.sidecar.security import HEADERS
-from probe.sidecar.security import Authenticator
-from probe.sidecar.security import Gate
-from probe.sidecar.security import authenticating
-from probe.sidecar.security import same_origin
-from probe.sidecar.security import sealing
+from probe.sidecar.configuration.documents import ConfigError
+from probe.sidecar.polling.scheduler import Scheduler
 from probe.sidecar.store import Record
 from probe.sidecar.store import Store
-from probe.sidecar.targets import described
-from probe.sidecar.words import moment
+from probe.sidecar.web import page
+from probe.sidecar.web.allow import RefusedError
+from probe.sidecar.web.assets import POLICY
+from probe.sidecar.web.maintenance import MaintenanceError
+from probe.sidecar.web.maintenance import read_until
+from probe.sidecar.web.probing import HEADER
+from probe.sidecar.web.probing import BadQuestionError
+from probe.sidecar.web.probing import BusyError
+from probe.sidecar.web.probing import Prober
+from probe.sidecar.web.security import HEADERS
+from probe.sidecar.web.security import Authenticator
+from probe.sidecar.web.security import Gate
+from probe.sidecar.web.security import authenticating
+from probe.sidecar.web.security import same_origin
+from probe.sidecar.web.security import sealing
+from probe.sidecar.web.targets import described
+from probe.sidecar.web.words import moment
 
 SLICE = 0.002
 """Seconds for which an answer is written before checks get their turn."""

@@ -11,9 +11,9 @@ from probe.client.failures import connect_reason
 from probe.client.names import Address
 from probe.client.names import numeric
 from probe.contract.exchange import Exchange
-from probe.sidecar.readiness import READABLE
-from probe.sidecar.readiness import WRITABLE
-from probe.sidecar.readiness import Readiness
+from probe.sidecar.polling.readiness import READABLE
+from probe.sidecar.polling.readiness import WRITABLE
+from probe.sidecar.polling.readiness import Readiness
 
 NO_DESCRIPTORS = "descriptors"
 """Why a check could not be made at all: the process may open no more (no verdict on the target)."""

@@ -13,14 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 
-from probe.sidecar.documents import ConfigError
-from probe.sidecar.documents import Value
-from probe.sidecar.documents import read_document
-from probe.sidecar.fields import Reader
-from probe.sidecar.fields import one_of
-from probe.sidecar.fields import path
-from probe.sidecar.fields import read_members
-from probe.sidecar.fields import texts
+from probe.sidecar.configuration.documents import ConfigError
+from probe.sidecar.configuration.documents import Value
+from probe.sidecar.configuration.documents import read_document
+from probe.sidecar.configuration.fields import Reader
+from probe.sidecar.configuration.fields import one_of
+from probe.sidecar.configuration.fields import path
+from probe.sidecar.configuration.fields import read_members
+from probe.sidecar.configuration.fields import texts
 
 __all__ = ["ConfigError", "ServerTLS", "WebConfig", "read_web_config"]
 

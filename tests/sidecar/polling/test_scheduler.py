@@ -15,14 +15,14 @@ from dataclasses import field
 import pytest
 
 from probe import Target
-from probe.sidecar.checking import Checker
-from probe.sidecar.checking import Done
-from probe.sidecar.checking import Finding
-from probe.sidecar.scheduler import STALLED
-from probe.sidecar.scheduler import Scheduler
-from probe.sidecar.settings import Settings
-from probe.sidecar.settings import TargetSettings
-from probe.sidecar.settings import Thresholds
+from probe.sidecar.configuration.settings import Settings
+from probe.sidecar.configuration.settings import TargetSettings
+from probe.sidecar.configuration.settings import Thresholds
+from probe.sidecar.polling.checking import Checker
+from probe.sidecar.polling.checking import Done
+from probe.sidecar.polling.checking import Finding
+from probe.sidecar.polling.scheduler import STALLED
+from probe.sidecar.polling.scheduler import Scheduler
 from probe.sidecar.states import State
 from probe.sidecar.store import Record
 from probe.sidecar.store import Store

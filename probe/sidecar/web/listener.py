@@ -10,12 +10,12 @@ from typing import cast
 
 from aiohttp import web
 
-from probe.sidecar.documents import ConfigError
-from probe.sidecar.fields import split_address
-from probe.sidecar.security import Authenticator
-from probe.sidecar.security import Gate
-from probe.sidecar.security import Guard
-from probe.sidecar.webconfig import ServerTLS
+from probe.sidecar.configuration.documents import ConfigError
+from probe.sidecar.configuration.fields import split_address
+from probe.sidecar.configuration.webconfig import ServerTLS
+from probe.sidecar.web.security import Authenticator
+from probe.sidecar.web.security import Gate
+from probe.sidecar.web.security import Guard
 
 _QUIET = logging.getLogger("probe.sidecar.http")
 """aiohttp's words on what a client got wrong: nobody's business in our log."""

@@ -13,24 +13,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe.contract.target import Target
-from probe.sidecar.assets import POLICY
-from probe.sidecar.assets import SCRIPT
-from probe.sidecar.assets import STYLE
-from probe.sidecar.page import PAGE
-from probe.sidecar.page import Asked
-from probe.sidecar.page import Now
-from probe.sidecar.page import read_query
-from probe.sidecar.page import render
-from probe.sidecar.settings import Thresholds
+from probe.sidecar.configuration.settings import Thresholds
 from probe.sidecar.states import Moment
 from probe.sidecar.states import State
 from probe.sidecar.store import DependencyHealth
 from probe.sidecar.store import Health
 from probe.sidecar.store import ItemHealth
 from probe.sidecar.store import Record
-from probe.sidecar.words import moment
-from probe.sidecar.words import percentile
-from probe.sidecar.words import span
+from probe.sidecar.web.assets import POLICY
+from probe.sidecar.web.assets import SCRIPT
+from probe.sidecar.web.assets import STYLE
+from probe.sidecar.web.page import PAGE
+from probe.sidecar.web.page import Asked
+from probe.sidecar.web.page import Now
+from probe.sidecar.web.page import read_query
+from probe.sidecar.web.page import render
+from probe.sidecar.web.words import moment
+from probe.sidecar.web.words import percentile
+from probe.sidecar.web.words import span
 from tests.sidecar.records import HEALTH
 from tests.sidecar.records import NOW
 from tests.sidecar.records import check

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from probe import Target
-from probe.sidecar.discovery import read_discovery
-from probe.sidecar.discovery import with_discovered
-from probe.sidecar.documents import ConfigError
-from probe.sidecar.settings import Settings
-from probe.sidecar.settings import TargetSettings
+from probe.sidecar.configuration.discovery import read_discovery
+from probe.sidecar.configuration.discovery import with_discovered
+from probe.sidecar.configuration.documents import ConfigError
+from probe.sidecar.configuration.settings import Settings
+from probe.sidecar.configuration.settings import TargetSettings
 
 DEFAULTS = TargetSettings(
     "", Target(path="/h", timeout=1), kind="sync", interval=5, labels={"env": "prod"}

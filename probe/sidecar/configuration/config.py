@@ -17,26 +17,26 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
-from probe.sidecar.documents import ConfigError
-from probe.sidecar.documents import Value
-from probe.sidecar.documents import read_document
-from probe.sidecar.fields import TARGET
-from probe.sidecar.fields import TLS_FILES
-from probe.sidecar.fields import Values
-from probe.sidecar.fields import between
-from probe.sidecar.fields import build
-from probe.sidecar.fields import contradictions
-from probe.sidecar.fields import count
-from probe.sidecar.fields import lists
-from probe.sidecar.fields import one_of
-from probe.sidecar.fields import overlay
-from probe.sidecar.fields import path
-from probe.sidecar.fields import read_members
-from probe.sidecar.fields import split_address
-from probe.sidecar.fields import texts
-from probe.sidecar.settings import Listeners
-from probe.sidecar.settings import Settings
-from probe.sidecar.settings import TargetSettings
+from probe.sidecar.configuration.documents import ConfigError
+from probe.sidecar.configuration.documents import Value
+from probe.sidecar.configuration.documents import read_document
+from probe.sidecar.configuration.fields import TARGET
+from probe.sidecar.configuration.fields import TLS_FILES
+from probe.sidecar.configuration.fields import Values
+from probe.sidecar.configuration.fields import between
+from probe.sidecar.configuration.fields import build
+from probe.sidecar.configuration.fields import contradictions
+from probe.sidecar.configuration.fields import count
+from probe.sidecar.configuration.fields import lists
+from probe.sidecar.configuration.fields import one_of
+from probe.sidecar.configuration.fields import overlay
+from probe.sidecar.configuration.fields import path
+from probe.sidecar.configuration.fields import read_members
+from probe.sidecar.configuration.fields import split_address
+from probe.sidecar.configuration.fields import texts
+from probe.sidecar.configuration.settings import Listeners
+from probe.sidecar.configuration.settings import Settings
+from probe.sidecar.configuration.settings import TargetSettings
 
 __all__ = ["ConfigError", "read_config"]
 

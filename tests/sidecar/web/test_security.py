@@ -14,9 +14,9 @@ import aiohttp
 import bcrypt
 import pytest
 
-from probe.sidecar.documents import ConfigError
-from probe.sidecar.listener import authenticator
-from probe.sidecar.security import Limits
+from probe.sidecar.configuration.documents import ConfigError
+from probe.sidecar.web.listener import authenticator
+from probe.sidecar.web.security import Limits
 from tests.sidecar.running import Client
 from tests.sidecar.running import put
 from tests.sidecar.running import running

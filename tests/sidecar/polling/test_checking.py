@@ -18,11 +18,11 @@ from probe import acheck
 from probe.client.failures import CheckFailedError
 from probe.contract.target import TLS
 from probe.mock.server import Mock
-from probe.sidecar import resolver
-from probe.sidecar.bodies import DEPENDENCIES_PATH
-from probe.sidecar.checking import Checker
-from probe.sidecar.checking import Finding
-from probe.sidecar.settings import TargetSettings
+from probe.sidecar.configuration.settings import TargetSettings
+from probe.sidecar.polling import resolver
+from probe.sidecar.polling.bodies import DEPENDENCIES_PATH
+from probe.sidecar.polling.checking import Checker
+from probe.sidecar.polling.checking import Finding
 from tests.support import servers
 from tests.support.probes import LATENESS
 from tests.support.servers import REASONS
@@ -112,7 +112,7 @@ async def test_addresses_in_order(
         return [(socket.AF_INET, address) for address in addresses]
 
     monkeypatch.setattr("probe.client.names.look_up", found)
-    monkeypatch.setattr("probe.sidecar.checking.with_port", lambda given, _port: given)
+    monkeypatch.setattr("probe.sidecar.polling.checking.with_port", lambda given, _port: given)
     settings = target_at(host="some.example", timeout=5)
 
     assert (await checker.check(settings)).reason == "200"

@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from probe.contract.target import Target
-from probe.sidecar.config import read_config
-from probe.sidecar.config import with_keys
-from probe.sidecar.discovery import read_discovery
-from probe.sidecar.discovery import with_discovered
-from probe.sidecar.documents import ConfigError
-from probe.sidecar.fields import split_address
-from probe.sidecar.settings import Emit
-from probe.sidecar.settings import LogFormat
-from probe.sidecar.settings import Settings
-from probe.sidecar.settings import TargetSettings
-from probe.sidecar.webconfig import WebConfig
-from probe.sidecar.webconfig import read_web_config
+from probe.sidecar.configuration.config import read_config
+from probe.sidecar.configuration.config import with_keys
+from probe.sidecar.configuration.discovery import read_discovery
+from probe.sidecar.configuration.discovery import with_discovered
+from probe.sidecar.configuration.documents import ConfigError
+from probe.sidecar.configuration.fields import split_address
+from probe.sidecar.configuration.settings import Emit
+from probe.sidecar.configuration.settings import LogFormat
+from probe.sidecar.configuration.settings import Settings
+from probe.sidecar.configuration.settings import TargetSettings
+from probe.sidecar.configuration.webconfig import WebConfig
+from probe.sidecar.configuration.webconfig import read_web_config
 
 LARGEST = 16 * 1024 * 1024
 """Bytes of a file that we are ready to read."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from probe import TLS
-from probe.sidecar.contexts import Contexts
+from probe.sidecar.polling.contexts import Contexts
 
 
 @pytest.fixture

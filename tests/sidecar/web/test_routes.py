@@ -13,10 +13,10 @@ import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
 from probe.mock.server import Mock
-from probe.sidecar import maintenance
-from probe.sidecar.maintenance import MaintenanceError
-from probe.sidecar.maintenance import read_until
-from probe.sidecar.probing import allowed_seconds
+from probe.sidecar.web import maintenance
+from probe.sidecar.web.maintenance import MaintenanceError
+from probe.sidecar.web.maintenance import read_until
+from probe.sidecar.web.probing import allowed_seconds
 from tests.sidecar.records import NOW
 from tests.sidecar.running import Client
 from tests.sidecar.running import put
@@ -274,7 +274,7 @@ async def test_probe_keeps_the_scrape_timeout() -> None:
 
 
 async def test_probes_under_way_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("probe.sidecar.probing.MOST", 3)
+    monkeypatch.setattr("probe.sidecar.web.probing.MOST", 3)
     with servers.mute() as mute:
         async with running(None, f"127.0.0.1:{mute.port}", interval=30.0) as client:
             path = f"/probe?target=127.0.0.1:{mute.port}"
@@ -435,7 +435,7 @@ async def test_a_fault_of_ours_is_told(client: Client, monkeypatch: pytest.Monke
     def fail(*_: object) -> str:
         raise LookupError("within")
 
-    monkeypatch.setattr("probe.sidecar.page.render", fail)
+    monkeypatch.setattr("probe.sidecar.web.page.render", fail)
     answer = await client.ask("/")
     assert (answer.status, answer.text) == (500, "internal error\n")
     assert client.hears("internal", error="LookupError: within")

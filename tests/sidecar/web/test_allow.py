@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.sidecar.allow import Endpoint
-from probe.sidecar.allow import Named
-from probe.sidecar.allow import RefusedError
-from probe.sidecar.allow import read_network
-from probe.sidecar.allow import resolve
+from probe.sidecar.web.allow import Endpoint
+from probe.sidecar.web.allow import Named
+from probe.sidecar.web.allow import RefusedError
+from probe.sidecar.web.allow import read_network
+from probe.sidecar.web.allow import resolve
 
 NAMES = {"sync", "10.9.9.9"}
 LISTED = [read_network(text) for text in ("10.0.0.0/8", "fd00::/8", "127.0.0.1")]

@@ -13,10 +13,6 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from html import escape
 
-from probe.sidecar import words
-from probe.sidecar.assets import SCRIPT
-from probe.sidecar.assets import SHAPES
-from probe.sidecar.assets import STYLE
 from probe.sidecar.metrics import MOST_ROWS
 from probe.sidecar.states import State
 from probe.sidecar.store import KEPT
@@ -25,6 +21,10 @@ from probe.sidecar.store import DependencyHealth
 from probe.sidecar.store import Health
 from probe.sidecar.store import ItemHealth
 from probe.sidecar.store import Record
+from probe.sidecar.web import words
+from probe.sidecar.web.assets import SCRIPT
+from probe.sidecar.web.assets import SHAPES
+from probe.sidecar.web.assets import STYLE
 from probe.synchronizer.meaning import Note
 
 PAGE = 25

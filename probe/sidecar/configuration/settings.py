@@ -12,6 +12,10 @@ LogFormat = Literal["json", "logfmt"]
 Emit = Literal["none", "emf"]
 
 
+RESERVED = frozenset({"target", "verdict", "reason", "probe_state", "le", "item", "service"})
+"""Labels that the metrics give a meaning: a target's own cannot have these names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Thresholds:
     """How many checks in a row change a state, as Kubernetes has it; `success` also from start.

@@ -18,10 +18,10 @@ from probe.contract.target import TLS
 from probe.contract.target import VALID
 from probe.contract.target import Target
 from probe.platforms.durations import parse_go_duration
-from probe.sidecar.documents import Value
-from probe.sidecar.metrics import RESERVED
-from probe.sidecar.settings import TargetSettings
-from probe.sidecar.settings import Thresholds
+from probe.sidecar.configuration.documents import Value
+from probe.sidecar.configuration.settings import RESERVED
+from probe.sidecar.configuration.settings import TargetSettings
+from probe.sidecar.configuration.settings import Thresholds
 
 Reader = Callable[[Value], Any]
 """Returns the value, or None where it told a fault."""

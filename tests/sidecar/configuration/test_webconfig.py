@@ -2,10 +2,10 @@
 
 import pytest
 
-from probe.sidecar.documents import ConfigError
-from probe.sidecar.webconfig import ServerTLS
-from probe.sidecar.webconfig import WebConfig
-from probe.sidecar.webconfig import read_web_config
+from probe.sidecar.configuration.documents import ConfigError
+from probe.sidecar.configuration.webconfig import ServerTLS
+from probe.sidecar.configuration.webconfig import WebConfig
+from probe.sidecar.configuration.webconfig import read_web_config
 
 # The hash in the toolkit's own documentation.
 HASH = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"

@@ -1,0 +1,1 @@
+"""When targets are checked, and how: one loop, callbacks, one deadline a check."""

@@ -1,0 +1,1 @@
+"""What the sidecar answers: routes, the page, /probe, and who may ask."""
