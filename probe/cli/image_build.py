@@ -17,9 +17,9 @@ from probe.manifests.spec import Kind
 if TYPE_CHECKING:
     from probe.findings import Finding
     from probe.image.archives import Image
-    from probe.image.build import Built
-    from probe.image.build import Recipe
-    from probe.image.build import Request
+    from probe.image.builder import Built
+    from probe.image.builder import Recipe
+    from probe.image.builder import Request
 
 _LAST_EPOCH = 8_589_934_591
 """The seconds that a tar's header has room for."""
@@ -91,9 +91,9 @@ def build(
 
     The same inputs give the same bytes; SOURCE_DATE_EPOCH (seconds) sets its time, else 1970.
     """
-    from probe.image.build import Format
-    from probe.image.build import Request
-    from probe.image.build import Sources
+    from probe.image.builder import Format
+    from probe.image.builder import Request
+    from probe.image.builder import Sources
 
     if not output:
         raise UsageError("--output: the value is empty")
@@ -126,7 +126,7 @@ def _check_stdout(image_format: str) -> None:
 
 
 def _kind(given: str, binary: str) -> Kind:
-    from probe.image.build import kind_of
+    from probe.image.builder import kind_of
 
     if given:
         if given not in set(Kind):
@@ -142,8 +142,8 @@ def _recipe(
     binary: str, kind: Kind, user: str, tag: str, labels: dict[str, str],
     *, with_sh: bool, with_tmp: bool, entrypoint: bool,
 ) -> "Recipe":  # fmt: skip
-    from probe.image.build import BuildError
-    from probe.image.build import Recipe
+    from probe.image.builder import BuildError
+    from probe.image.builder import Recipe
 
     try:
         return Recipe(
@@ -192,9 +192,9 @@ def _epoch(text: str) -> int:
 
 def _run(request: "Request") -> "Built":
     from probe.findings import to_text
-    from probe.image.build import BuildError
-    from probe.image.build import RefusedError
-    from probe.image.build import build as build_image
+    from probe.image.builder import BuildError
+    from probe.image.builder import RefusedError
+    from probe.image.builder import build as build_image
     from probe.image.view import ViewError
 
     with _Progress() as progress:

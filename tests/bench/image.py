@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from probe.image.archives.root_view import RootView
-from probe.image.build import Recipe
-from probe.image.build import Request
-from probe.image.build import Sources
-from probe.image.build import build
+from probe.image.builder import Recipe
+from probe.image.builder import Request
+from probe.image.builder import Sources
+from probe.image.builder import build
 from probe.image.loader.closure import closure
 from probe.manifests.spec import Kind
 from tests.bench.process import Command

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from probe.image.build import Format
-from probe.image.build import Recipe
-from probe.image.build import Request
-from probe.image.build import Sources
-from probe.image.build import build
+from probe.image.builder import Format
+from probe.image.builder import Recipe
+from probe.image.builder import Request
+from probe.image.builder import Sources
+from probe.image.builder import build
 from probe.manifests.spec import Kind
 from tests.support.components import missing
 from tests.support.components import require

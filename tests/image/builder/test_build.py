@@ -21,14 +21,14 @@ from probe.findings import Finding
 from probe.findings import Severity
 from probe.image.archives import Image
 from probe.image.archives import open_image
-from probe.image.build import Built
-from probe.image.build import Format
-from probe.image.build import Recipe
-from probe.image.build import RefusedError
-from probe.image.build import Request
-from probe.image.build import Sources
-from probe.image.build import build
-from probe.image.build.errors import BuildError
+from probe.image.builder import Built
+from probe.image.builder import Format
+from probe.image.builder import Recipe
+from probe.image.builder import RefusedError
+from probe.image.builder import Request
+from probe.image.builder import Sources
+from probe.image.builder import build
+from probe.image.builder.errors import BuildError
 from probe.image.loader.closure import closure
 from probe.image.view import Entry
 from probe.image.view import Kind
@@ -80,7 +80,7 @@ def tree(path: Path) -> list[tuple[Entry, bytes]]:
 
 ANOTHER = """
 import sys
-from probe.image.build import Format, Recipe, Request, Sources, build
+from probe.image.builder import Format, Recipe, Request, Sources, build
 from probe.manifests.spec import Kind
 program, root, output, form = sys.argv[1:]
 recipe = Recipe(Kind.SYNC, "split-sync", tag="example/split-sync:1", epoch=7)
@@ -299,7 +299,7 @@ def test_the_judge_sees_the_configuration(make: Builder) -> None:
 
 def test_no_sbom_without_its_library(make: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
     """The library is optional: where it is missing the error says how to have it."""
-    monkeypatch.delitem(sys.modules, "probe.image.build.sbom", raising=False)
+    monkeypatch.delitem(sys.modules, "probe.image.builder.sbom", raising=False)
     monkeypatch.setitem(sys.modules, "cyclonedx.model", None)
     with pytest.raises(BuildError, match=r"pip install 'split-probe\[image\]'"):
         make(sbom=str(make.folder / "sbom.json"))

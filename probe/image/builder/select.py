@@ -13,20 +13,20 @@ from dataclasses import field
 from dataclasses import replace
 from posixpath import dirname
 
-from probe.image.build.certificates import BUNDLE
-from probe.image.build.certificates import find_bundle
-from probe.image.build.certificates import with_authorities
-from probe.image.build.errors import BuildError
-from probe.image.build.items import EXECUTABLE
-from probe.image.build.items import Item
-from probe.image.build.items import Origin
-from probe.image.build.items import file
-from probe.image.build.items import link
-from probe.image.build.recipe import BASH
-from probe.image.build.recipe import NSSWITCH
-from probe.image.build.recipe import NSSWITCH_TEXT
-from probe.image.build.recipe import Recipe
-from probe.image.build.recipe import shell_link
+from probe.image.builder.certificates import BUNDLE
+from probe.image.builder.certificates import find_bundle
+from probe.image.builder.certificates import with_authorities
+from probe.image.builder.errors import BuildError
+from probe.image.builder.items import EXECUTABLE
+from probe.image.builder.items import Item
+from probe.image.builder.items import Origin
+from probe.image.builder.items import file
+from probe.image.builder.items import link
+from probe.image.builder.recipe import BASH
+from probe.image.builder.recipe import NSSWITCH
+from probe.image.builder.recipe import NSSWITCH_TEXT
+from probe.image.builder.recipe import Recipe
+from probe.image.builder.recipe import shell_link
 from probe.image.elf import reader as elf
 from probe.image.elf.reader import Elf
 from probe.image.elf.reader import ElfError

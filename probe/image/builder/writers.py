@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from probe.image.build.formats import Archive
-from probe.image.build.formats import Blob
-from probe.image.build.items import Item
-from probe.image.build.items import file
-from probe.image.build.layer import end
-from probe.image.build.layer import header
-from probe.image.build.layer import layer
-from probe.image.build.layer import padding
+from probe.image.builder.formats import Archive
+from probe.image.builder.formats import Blob
+from probe.image.builder.items import Item
+from probe.image.builder.items import file
+from probe.image.builder.layer import end
+from probe.image.builder.layer import header
+from probe.image.builder.layer import layer
+from probe.image.builder.layer import padding
 from probe.image.view import Kind
 
 _LEVEL = 6

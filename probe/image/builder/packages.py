@@ -13,14 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
 
-from probe.image.build.dpkg import DPKG
-from probe.image.build.dpkg import Claim
-from probe.image.build.dpkg import Database
-from probe.image.build.dpkg import Package
-from probe.image.build.errors import BuildError
-from probe.image.build.items import Item
-from probe.image.build.items import Origin
-from probe.image.build.items import file
+from probe.image.builder.dpkg import DPKG
+from probe.image.builder.dpkg import Claim
+from probe.image.builder.dpkg import Database
+from probe.image.builder.dpkg import Package
+from probe.image.builder.errors import BuildError
+from probe.image.builder.items import Item
+from probe.image.builder.items import Origin
+from probe.image.builder.items import file
 from probe.image.source import Source
 from probe.image.view import Kind
 

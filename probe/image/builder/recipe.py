@@ -14,12 +14,12 @@ from datetime import UTC
 from datetime import datetime
 from typing import Any
 
-from probe.image.build.errors import BuildError
-from probe.image.build.items import EXECUTABLE
-from probe.image.build.items import Item
-from probe.image.build.items import file
-from probe.image.build.items import folder
-from probe.image.build.items import link
+from probe.image.builder.errors import BuildError
+from probe.image.builder.items import EXECUTABLE
+from probe.image.builder.items import Item
+from probe.image.builder.items import file
+from probe.image.builder.items import folder
+from probe.image.builder.items import link
 from probe.manifests.command import call
 from probe.manifests.spec import ADMIN_PORT
 from probe.manifests.spec import NONROOT

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.image.build.dpkg import Database
-from probe.image.build.dpkg import Diversion
-from probe.image.build.dpkg import read_diversions
-from probe.image.build.dpkg import read_status
-from probe.image.build.dpkg import read_sums
+from probe.image.builder.dpkg import Database
+from probe.image.builder.dpkg import Diversion
+from probe.image.builder.dpkg import read_diversions
+from probe.image.builder.dpkg import read_status
+from probe.image.builder.dpkg import read_sums
 from probe.image.source import WholeView
 from probe.image.view import Entry
 from tests.support.memory_view import MemoryView

@@ -16,26 +16,26 @@ from probe.findings import has_error
 from probe.image.archives import Image
 from probe.image.archives import open_image
 from probe.image.archives import parse_config
-from probe.image.build.contents import Contents
-from probe.image.build.contents import Sources
-from probe.image.build.contents import gather
-from probe.image.build.dpkg import Package
-from probe.image.build.errors import BuildError
-from probe.image.build.formats import Format
-from probe.image.build.formats import docker_archive
-from probe.image.build.formats import oci_layout
-from probe.image.build.items import Origin
-from probe.image.build.output import FileOutput
-from probe.image.build.output import open_output
-from probe.image.build.recipe import Recipe
-from probe.image.build.recipe import configuration
-from probe.image.build.recipe import kind_of
-from probe.image.build.writers import compress
-from probe.image.build.writers import spool
-from probe.image.build.writers import write_folder
-from probe.image.build.writers import write_layer
-from probe.image.build.writers import write_layout
-from probe.image.build.writers import write_tar
+from probe.image.builder.contents import Contents
+from probe.image.builder.contents import Sources
+from probe.image.builder.contents import gather
+from probe.image.builder.dpkg import Package
+from probe.image.builder.errors import BuildError
+from probe.image.builder.formats import Format
+from probe.image.builder.formats import docker_archive
+from probe.image.builder.formats import oci_layout
+from probe.image.builder.items import Origin
+from probe.image.builder.output import FileOutput
+from probe.image.builder.output import open_output
+from probe.image.builder.recipe import Recipe
+from probe.image.builder.recipe import configuration
+from probe.image.builder.recipe import kind_of
+from probe.image.builder.writers import compress
+from probe.image.builder.writers import spool
+from probe.image.builder.writers import write_folder
+from probe.image.builder.writers import write_layer
+from probe.image.builder.writers import write_layout
+from probe.image.builder.writers import write_tar
 from probe.image.view import Kind
 
 __all__ = [
@@ -188,7 +188,7 @@ def _audit(
 
 def _bill(request: Request, contents: Contents, built: _Written) -> str:
     try:
-        from probe.image.build.sbom import make_sbom  # noqa: PLC0415 - an optional library
+        from probe.image.builder.sbom import make_sbom  # noqa: PLC0415 - an optional library
     except ImportError as error:
         raise BuildError(
             "--sbom needs the package cyclonedx-python-lib: pip install 'split-probe[image]'"

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.image.build.errors import BuildError
-from probe.image.build.items import Item
-from probe.image.build.items import file
-from probe.image.build.items import folder
-from probe.image.build.items import link
-from probe.image.build.items import with_parents
-from probe.image.build.layer import layer
+from probe.image.builder.errors import BuildError
+from probe.image.builder.items import Item
+from probe.image.builder.items import file
+from probe.image.builder.items import folder
+from probe.image.builder.items import link
+from probe.image.builder.items import with_parents
+from probe.image.builder.layer import layer
 
 ITEMS = [
     file("/usr/bin/bash", b"#" * 513, 0o755),

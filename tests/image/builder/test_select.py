@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from probe.image.archives.root_view import RootView
-from probe.image.build.errors import BuildError
-from probe.image.build.items import Item
-from probe.image.build.items import Origin
-from probe.image.build.recipe import Recipe
-from probe.image.build.select import Selection
-from probe.image.build.select import read_binary
-from probe.image.build.select import select
+from probe.image.builder.errors import BuildError
+from probe.image.builder.items import Item
+from probe.image.builder.items import Origin
+from probe.image.builder.recipe import Recipe
+from probe.image.builder.select import Selection
+from probe.image.builder.select import read_binary
+from probe.image.builder.select import select
 from probe.image.source import WholeView
 from probe.image.view import Kind
 from probe.image.view import way

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from probe.image.archives import parse_config
-from probe.image.build.errors import BuildError
-from probe.image.build.recipe import Recipe
-from probe.image.build.recipe import configuration
-from probe.image.build.recipe import kind_of
-from probe.image.build.recipe import written
+from probe.image.builder.errors import BuildError
+from probe.image.builder.recipe import Recipe
+from probe.image.builder.recipe import configuration
+from probe.image.builder.recipe import kind_of
+from probe.image.builder.recipe import written
 from probe.image.view import ImageConfig
 from probe.manifests.spec import Kind
 from probe.scripts import script_text

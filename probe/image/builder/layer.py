@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Iterable
 from collections.abc import Iterator
 
-from probe.image.build.items import Item
+from probe.image.builder.items import Item
 from probe.image.view import Kind
 
 _BLOCK = 512

@@ -22,10 +22,10 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 from probe import __version__
-from probe.image.build.contents import Contents
-from probe.image.build.dpkg import Package
-from probe.image.build.items import Item
-from probe.image.build.recipe import Recipe
+from probe.image.builder.contents import Contents
+from probe.image.builder.dpkg import Package
+from probe.image.builder.items import Item
+from probe.image.builder.recipe import Recipe
 from probe.image.view import Kind
 
 _FIELD = "probe:"

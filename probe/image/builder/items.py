@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from probe.image.build.errors import BuildError
+from probe.image.builder.errors import BuildError
 from probe.image.view import Kind
 from probe.image.view import parent_of
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from typing import Protocol
 from typing import Self
 
-from probe.image.build.errors import BuildError
+from probe.image.builder.errors import BuildError
 
 _NEW_FILE = 0o666
 _FOLDER = 0o755
