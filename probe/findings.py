@@ -98,9 +98,9 @@ def to_sarif(
 
 
 def _paragraph(finding: Finding) -> str:
-    place = f"{_printable(finding.path)}: " if finding.path else ""
+    place = f"{printable(finding.path)}: " if finding.path else ""
     head = (
-        f"{finding.severity}: {place}{_printable(finding.message)} [{_printable(finding.code)}]\n"
+        f"{finding.severity}: {place}{printable(finding.message)} [{printable(finding.code)}]\n"
     )
     # A note is read for its own sake; what is graver asks for something to be done.
     why = "" if finding.severity is Severity.INFO else finding.why
@@ -108,7 +108,7 @@ def _paragraph(finding: Finding) -> str:
 
 
 def _line(word: str, text: str) -> str:
-    return f"    {word}: {_printable(text)}\n" if text else ""
+    return f"    {word}: {printable(text)}\n" if text else ""
 
 
 def _summary(findings: Sequence[Finding]) -> str:
@@ -162,7 +162,8 @@ def _uri(path: str) -> str:
     return quote(data) or "."
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Return a text that commands no terminal and can be encoded, whatever a file's name holds."""
     return "".join(char if char.isprintable() else _escaped(char) for char in text)
 
 

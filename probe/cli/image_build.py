@@ -12,6 +12,7 @@ import typer
 
 from probe.cli.errors import ProbeError
 from probe.cli.errors import UsageError
+from probe.findings import printable
 from probe.manifests.spec import Kind
 
 if TYPE_CHECKING:
@@ -256,17 +257,12 @@ def _tell(request: "Request", built: "Built") -> None:
     for finding in built.findings:
         if finding.severity == "warning":
             text = f"{finding.path}: {finding.message} [{finding.code}]"
-            typer.echo(f"probe: warning: {_printable(text.removeprefix(': '))}", err=True)
+            typer.echo(f"probe: warning: {printable(text.removeprefix(': '))}", err=True)
     typer.echo(
-        f"{_printable(request.output)}: {built.digest} {built.size} bytes, {built.files} files",
+        f"{printable(request.output)}: {built.digest} {built.size} bytes, {built.files} files",
         err=request.output == "-",
     )
 
 
 def _note(text: str) -> None:
-    typer.echo(f"probe: note: {_printable(text)}", err=True)
-
-
-def _printable(text: str) -> str:
-    """Return a text whose file names neither command a terminal nor fail to be encoded."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    typer.echo(f"probe: note: {printable(text)}", err=True)

@@ -22,6 +22,7 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 from probe import __version__
+from probe.findings import printable
 from probe.image.builder.contents import Contents
 from probe.image.builder.dpkg import Package
 from probe.image.builder.items import Item
@@ -62,9 +63,9 @@ def _files(items: Iterable[Item]) -> Iterator[Component]:
             digest = hashlib.sha256(item.data).hexdigest()
             properties = {"origin": str(item.origin), "package": item.package}
             yield Component(
-                name=_printable(item.path),
+                name=printable(item.path),
                 type=ComponentType.FILE,
-                bom_ref=f"file:{_printable(item.path)}",
+                bom_ref=f"file:{printable(item.path)}",
                 hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest)],
                 properties=[
                     Property(name=_FIELD + name, value=value)
@@ -92,7 +93,3 @@ def _system(os_release: str) -> dict[str, str]:
     """Read os-release(5), quotes left out."""
     rows = (line.partition("=") for line in os_release.splitlines())
     return {name: value.strip("\"'") for name, equals, value in rows if equals}
-
-
-def _printable(path: str) -> str:
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
