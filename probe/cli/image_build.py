@@ -29,63 +29,63 @@ _FORMATS = ("docker", "oci", "dir")
 
 
 def build(
-    binary: Annotated[str, typer.Option("--binary", metavar="PATH", help="the program")],
+    binary: Annotated[str, typer.Option("--binary", metavar="PATH", help="The program.")],
     output: Annotated[
         str,
         typer.Option(
             "-o",
             "--output",
             metavar="OUT",
-            help="where to write: a tar (- for stdout), for oci a folder unless it ends in .tar, "
-            "for dir a folder",
+            help="Where to write: a tar (- for stdout), for oci a folder unless it ends in .tar, "
+            "for dir a folder.",
         ),
     ],
     kind: Annotated[
-        str, typer.Option(metavar=_KINDS, help="what it is [by default: by its file name]")
+        str, typer.Option(metavar=_KINDS, help="What it is.  [default: by its file name]")
     ] = "",
     root: Annotated[
         str,
-        typer.Option("--from", metavar="ROOT", help="Debian root: a directory, or an image's tar"),
+        typer.Option("--from", metavar="ROOT", help="Debian root: a directory, or an image's tar."),
     ] = "/",
     include: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATH", help="a file or folder of the root, with its libraries"),
+        typer.Option(metavar="PATH", help="A file or folder of the root, with its libraries."),
     ] = None,
     add: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="FILE:PATH", help="a file of this machine, put at PATH, with its libraries"
+            metavar="FILE:PATH", help="A file of this machine, put at PATH, with its libraries."
         ),
     ] = None,
     ca: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE", help="certificates (PEM) for the image's CA bundle"),
+        typer.Option(metavar="FILE", help="Certificates (PEM) for the image's CA bundle."),
     ] = None,
     image_format: Annotated[
-        str, typer.Option("--format", metavar="|".join(_FORMATS), help="how it is written")
+        str, typer.Option("--format", metavar="|".join(_FORMATS), help="How it is written.")
     ] = "docker",
-    tag: Annotated[str, typer.Option(metavar="NAME:TAG", help="the image's name")] = "",
+    tag: Annotated[str, typer.Option(metavar="NAME:TAG", help="The image's name.")] = "",
     with_sh: Annotated[
-        bool, typer.Option("--with-sh", help="/bin/sh as a link to bash, for shell forms")
+        bool, typer.Option("--with-sh", help="/bin/sh as a link to bash, for shell forms.")
     ] = False,
     with_tmp: Annotated[
-        bool, typer.Option("--with-tmp", help="a volume for temporary files (the proxy has it)")
+        bool, typer.Option("--with-tmp", help="A volume for temporary files (the proxy has it).")
     ] = False,
     entrypoint: Annotated[
-        bool, typer.Option("--entrypoint", help="ENTRYPOINT in place of CMD: arguments follow it")
+        bool, typer.Option("--entrypoint", help="ENTRYPOINT in place of CMD: arguments follow it.")
     ] = False,
-    user: Annotated[str, typer.Option(metavar="UID[:GID]", help="who runs it")] = "65532:65532",
+    user: Annotated[str, typer.Option(metavar="UID[:GID]", help="Who runs it.")] = "65532:65532",
     label: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="a label of the image")
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A label of the image.")
     ] = None,
     compress: Annotated[
-        bool, typer.Option("--compress/--no-compress", help="gzip for the layer of oci")
+        bool, typer.Option("--compress/--no-compress", help="Whether the layer of oci is gzipped.")
     ] = True,
     sbom: Annotated[
-        str, typer.Option(metavar="FILE", help="write a bill of materials (CycloneDX JSON)")
+        str, typer.Option(metavar="FILE", help="Write a bill of materials (CycloneDX JSON).")
     ] = "",
     force: Annotated[
-        bool, typer.Option("--force", help="replace a folder that is not empty")
+        bool, typer.Option("--force", help="Replace a folder that is not empty.")
     ] = False,
 ) -> None:
     """Build a minimized image: bash, libc, CA bundle, the program, our scripts, nothing else.

@@ -42,7 +42,8 @@ class Loop(StrEnum):
 
 def sidecar(
     target: Annotated[
-        list[str] | None, typer.Option(help="HOST:PORT to check; may be given again.")
+        list[str] | None,
+        typer.Option(metavar="HOST:PORT", help="What to check; may be given again."),
     ] = None,
     read_body: Annotated[
         bool,
@@ -53,32 +54,56 @@ def sidecar(
     ] = True,
     kind: Annotated[Kind | None, typer.Option(help="What --target is.  [default: generic]")] = None,
     path: Annotated[
-        str | None, typer.Option(help="What --target is asked for: /health/application.")
+        str | None,
+        typer.Option(
+            metavar="PATH", help="What --target is asked for.  [default: /health/application]"
+        ),
     ] = None,
     expect: Annotated[
-        str | None, typer.Option(help="Codes and ranges that --target may answer: 200.")
+        str | None,
+        typer.Option(
+            metavar="CODES", help="What --target may answer: 200,300-399.  [default: 200]"
+        ),
     ] = None,
     timeout: Annotated[
-        str | None, typer.Option(help="Deadline of a check of --target: 3s.")
+        str | None,
+        typer.Option(metavar="DURATION", help="Deadline of a check of --target.  [default: 3s]"),
     ] = None,
     failure_threshold: Annotated[
-        str | None, typer.Option(help="Failures in a row until --target is unhealthy: 3.")
+        str | None,
+        typer.Option(
+            metavar="N", help="Failures in a row until --target is unhealthy.  [default: 3]"
+        ),
     ] = None,
     start_period: Annotated[
-        str | None, typer.Option(help="Time to start in which no failure of --target counts: 0s.")
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="Time to start, in which no failure of --target counts.  [default: 0s]",
+        ),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file; SIGHUP reads it anew.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML; SIGHUP reads it anew.")
+    ] = None,
     interval: Annotated[
-        str | None, typer.Option(help="Between checks, for --target: 10s, 500ms.")
+        str | None,
+        typer.Option(
+            metavar="DURATION", help="Between checks of --target: 10s, 500ms.  [default: 10s]"
+        ),
     ] = None,
     listen: Annotated[
-        str | None, typer.Option(help="HOST:PORT with every route.  [default: 127.0.0.1:9310]")
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Where every route is.  [default: 127.0.0.1:9310]"),
     ] = None,
     metrics_listen: Annotated[
-        str | None, typer.Option(help="HOST:PORT with /metrics, /livez and /readyz alone.")
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Where /metrics, /livez and /readyz are, and nothing else."
+        ),
     ] = None,
     web_config: Annotated[
-        Path | None, typer.Option(help="TLS and passwords, in the exporter toolkit's format.")
+        Path | None,
+        typer.Option(metavar="FILE", help="TLS and passwords, in the exporter toolkit's format."),
     ] = None,
     log_format: Annotated[
         LogFormat | None, typer.Option(help="Of the lines on stdout.  [default: json]")
