@@ -48,7 +48,7 @@ class Lack(StrEnum):
     """Why something cannot be run or read, though it is asked for."""
 
     MISSING = "is not there"
-    DANGLING = "is a link to nothing"
+    DANGLING = "is a link that leads nowhere"
     NO_FILE = "is no file"
     NOT_EXECUTABLE = "is not executable"
     NO_FORMAT = "is neither a program nor begins with #!"

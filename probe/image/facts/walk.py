@@ -1,5 +1,6 @@
 """The walk that gathers an image's facts: from what it starts to all that this reaches."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
@@ -43,6 +44,9 @@ from probe.image.view import ViewError
 from probe.image.view import way
 
 _MAX_SCRIPT = 2**20
+_COMMENT = re.compile(r"(?m)(?:^|(?<=\s))#.*$")
+_DROP_IN = re.compile(r"(?<![\w$}.-])(?:/[\w.+-]+)*/[\w+-]+\.d(?=[/\s\"';*]|$)", re.MULTILINE)
+"""Folders whose files a script runs one by one, such as /docker-entrypoint.d."""
 _ALL_ARGUMENTS = frozenset({'"$@"', "$@", '"${@}"', "${@}"})
 
 
@@ -149,7 +153,8 @@ class _Walk:
             return
         words = self.handed_on(asker) if unknown.text in _ALL_ARGUMENTS else ()
         if not words:
-            self.candidates |= {*self.names.path, dirname(asker.by) or "/"}
+            named = _DROP_IN.findall(_COMMENT.sub("", asker.text))
+            self.candidates |= {*self.names.path, dirname(asker.by) or "/", *named}
             return
         inner = replace(asker, arguments=(), text="")
         found = self.look_up(inner, Role.COMMAND, words[0], unknown)

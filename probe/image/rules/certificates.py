@@ -131,15 +131,15 @@ def ca_bundle_dangling(facts: Facts) -> Iterator[Problem]:
 
 
 def _by_bundle(facts: Facts) -> str:
-    """Return who ends where the bundle cannot be opened, though certificates are there beside it.
+    """Return who is without the bundle, where no other is in its place.
 
-    curl does (exit code 77); OpenSSL and Go take the single files.
+    Single certificates beside it help some (OpenSSL, Go) and not others: curl ends with code 77.
     """
     if any(bundle.certificates for bundle in trust.bundles(facts.view, facts.environment)):
         return ""
-    clients = (one for one in trust.speakers(facts) if one.client and not one.reads_folders)
+    clients = (one for one in trust.speakers(facts) if one.client)
     first = next(clients, None)
-    return f"; {first} reads nothing else" if first else ""
+    return f"; {first} looks for it first" if first else ""
 
 
 def _dangling_folders(facts: Facts) -> list[str]:

@@ -45,32 +45,26 @@ def path_relative(facts: Facts) -> Iterator[Problem]:
     if not path:
         yield Problem("", "PATH is set and empty: commands are found nowhere by their names")
     elif parts := [part for part in path.split(":") if not part.startswith("/")]:
-        shown = ", ".join(repr(part) for part in dict.fromkeys(parts))
-        yield Problem("", f"PATH={path} has {shown}")
+        shown = ", ".join(repr(part) if part else "an empty part" for part in dict.fromkeys(parts))
+        yield Problem("", f"PATH={path} has {shown}: the working directory, or below it")
 
 
 @rule(
-    "preload-missing",
-    Severity.WARNING,
-    "the environment names libraries or directories for the loader that are not there",
-    why="The loader says so on stderr at every start of a program, the health check's too, and goes"
-    " on without them.",
-    fix="put the file into the image, or leave the variable out",
-    good=_drawn(LD_PRELOAD="/lib/jemalloc.so"),
-    bad=_drawn(LD_PRELOAD="/usr/lib/jemalloc.so"),
+    "library-path-missing",
+    Severity.INFO,
+    "LD_LIBRARY_PATH names a directory that is not there",
+    why="Every start of a program looks there in vain.",
+    fix="leave the directory out, unless drivers are mounted there",
+    good=_drawn(LD_LIBRARY_PATH="/lib"),
+    bad=_drawn(LD_LIBRARY_PATH="/usr/local/cuda"),
 )
-def preload_missing(facts: Facts) -> Iterator[Problem]:
+def library_path_missing(facts: Facts) -> Iterator[Problem]:
     if not any(node.elf.interpreter for node in facts.closure.nodes):
         return
-    for name in re.split(r"[: ]+", facts.environment.get("LD_PRELOAD", "")):
-        # A bare name is searched for as a library that a program needs; $LIB and the like vary.
-        if name.startswith("/") and "$" not in name and facts.view.resolve(name) is None:
-            yield Problem(name, "LD_PRELOAD names it, and it is not in the image")
     for folder in facts.environment.get("LD_LIBRARY_PATH", "").split(":"):
-        # Drivers are often mounted there, so that an absent one need not be a fault.
+        # $LIB and the like vary with the machine.
         if folder.startswith("/") and "$" not in folder and facts.view.resolve(folder) is None:
-            message = "LD_LIBRARY_PATH names it, and it is not in the image"
-            yield Problem(folder, message, "", Severity.INFO)
+            yield Problem(folder, "LD_LIBRARY_PATH names it, and it is not in the image")
 
 
 _PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(?:tcp|udp|sctp))?")
@@ -94,4 +88,4 @@ def expose_malformed(facts: Facts) -> Iterator[Problem]:
             yield Problem("", f"EXPOSE {port} is no port and protocol")
 
 
-RULES: tuple[Rule, ...] = (path_relative, preload_missing, expose_malformed)
+RULES: tuple[Rule, ...] = (path_relative, library_path_missing, expose_malformed)

@@ -172,7 +172,8 @@ cache_stale = rule(
     ),
 )(_faults(FaultKind.CACHE_STALE))
 
-missing_preload = rule(
+
+@rule(
     "missing-preload",
     Severity.WARNING,
     "LD_PRELOAD or ld.so.preload names a library that cannot be loaded",
@@ -181,7 +182,17 @@ missing_preload = rule(
     fix="put the library into the image, or drop the setting",
     good=_GOOD,
     bad=_and("/etc/ld.so.preload", Text("/lib/libtrace.so\n", 0o644)),
-)(_faults(FaultKind.PRELOAD))
+)
+def missing_preload(facts: Facts) -> Iterator[Problem]:
+    askers: dict[str, list[str]] = {}
+    for fault in facts.closure.faults:
+        if fault.kind is FaultKind.PRELOAD:
+            askers.setdefault(fault.subject, []).append(fault.by)
+    for name, programs in askers.items():
+        others = f" and {len(programs) - 1} more" if len(programs) > 1 else ""
+        message = f"{name} is to be loaded into {programs[0]}{others}, and it is not there"
+        yield Problem(name if name.startswith("/") else "", message)
+
 
 _LOOK_UPS = frozenset({"hosts", "passwd", "group"})
 

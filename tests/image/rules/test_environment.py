@@ -23,8 +23,7 @@ FILES: Mapping[str, Drawn] = {
     "/opt/lib/a.so": library("a.so"),
 }
 PATH = ["warning path-relative"]
-INFO = ["info preload-missing /usr/local/nvidia/lib"]
-PRELOAD = ["warning preload-missing /opt/lib/b.so"]
+INFO = ["info library-path-missing /usr/local/nvidia/lib"]
 
 VARIABLES = [
     pytest.param({"PATH": "/usr/bin:/bin"}, [], id="PATH"),
@@ -34,11 +33,6 @@ VARIABLES = [
     pytest.param({"PATH": "/bin::/usr/bin"}, PATH, id="two colons"),
     pytest.param({"PATH": ".:/bin"}, PATH, id="the working directory"),
     pytest.param({"PATH": "$HOME/bin:/bin"}, PATH, id="a variable that nobody expands"),
-    pytest.param({"LD_PRELOAD": "/opt/lib/a.so"}, [], id="preload"),
-    pytest.param({"LD_PRELOAD": "/opt/lib/a.so:/opt/lib/b.so"}, PRELOAD, id="the second is gone"),
-    pytest.param({"LD_PRELOAD": "/opt/lib/b.so"}, PRELOAD, id="preload that is gone"),
-    pytest.param({"LD_PRELOAD": "liba.so"}, [], id="a bare name"),
-    pytest.param({"LD_PRELOAD": "/opt/$LIB/b.so"}, [], id="a path that varies"),
     pytest.param({"LD_LIBRARY_PATH": "/opt/lib"}, [], id="library path"),
     pytest.param({"LD_LIBRARY_PATH": "/usr/local/nvidia/lib:/opt/lib"}, INFO, id="one is gone"),
 ]
@@ -49,8 +43,8 @@ def test_variables(env: dict[str, str], expected: list[str]) -> None:
     assert told(RULES, Sketch(FILES, replace(CONFIG, env=env))) == expected
 
 
-def test_static_programs_preload_nothing() -> None:
-    config = replace(CONFIG, env={"LD_PRELOAD": "/gone.so"})
+def test_static_programs_load_nothing() -> None:
+    config = replace(CONFIG, env={"LD_LIBRARY_PATH": "/gone"})
     assert told(RULES, Sketch({"/app": static()}, config)) == []
 
 
