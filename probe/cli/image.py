@@ -12,6 +12,8 @@ import typer
 
 from probe import __version__
 from probe.cli.errors import UsageError
+from probe.cli.extras import IMAGE
+from probe.cli.extras import require_extra
 from probe.cli.image_build import build
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ def audit(
 
     Exit 1 when there is an error among the findings, 0 when there is none.
     """
+    require_extra("image audit", "image", IMAGE)
     _check_codes(*(ignore or ()), *((explain,) if explain not in {None, "all"} else ()))
     if explain is not None:
         typer.echo(_explained(explain), nl=False)
@@ -92,9 +95,9 @@ def audit(
 
 def _findings(image: str, platform: str | None, reference: str | None) -> "list[Finding]":
     from probe.image.archives import open_image
+    from probe.image.audit import audit as judge
     from probe.image.view import ViewError
 
-    judge = _audit()
     try:
         with open_image(
             image,
@@ -107,18 +110,7 @@ def _findings(image: str, platform: str | None, reference: str | None) -> "list[
         raise UsageError(str(error)) from error
 
 
-def _audit() -> "Callable[..., list[Finding]]":
-    try:
-        from probe.image.audit import audit as judge
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"image audit needs {error.name}: pip install 'split-probe[image]'"
-        ) from error
-    return judge
-
-
 def _check_codes(*codes: str | None) -> None:
-    _audit()
     from probe.image.rules import RULES
 
     for code in codes:

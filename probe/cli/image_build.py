@@ -12,6 +12,8 @@ import typer
 
 from probe.cli.errors import ProbeError
 from probe.cli.errors import UsageError
+from probe.cli.extras import IMAGE
+from probe.cli.extras import require_extra
 from probe.findings import printable
 from probe.manifests.spec import Kind
 
@@ -92,6 +94,7 @@ def build(
 
     The same inputs give the same bytes; SOURCE_DATE_EPOCH (seconds) sets its time, else 1970.
     """
+    require_extra("image build", "image", IMAGE)
     from probe.image.builder import Format
     from probe.image.builder import Request
     from probe.image.builder import Sources

@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
@@ -232,3 +233,22 @@ def _quietly(data: bytes) -> int:
         patch.setattr(sys, "stdout", io.StringIO())
         patch.setattr(sys, "stderr", io.StringIO())
         return main(["image", "audit", "-"])
+
+
+@pytest.mark.parametrize("command", ["audit", "build --binary a -o b"])
+def test_without_the_extra(command: str, tmp_path: Path) -> None:
+    """Where the extra is not installed, one line says which it is."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nsys.modules.update(tree_sitter=None, tree_sitter_bash=None)\n"
+    )
+    done = subprocess.run(
+        [Path(sys.executable).parent / "probe", "image", *command.split()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"PYTHONPATH": str(tmp_path)},
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("pip install 'split-probe[image]'\n")
+    assert done.stderr.count("\n") == 1
