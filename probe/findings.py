@@ -99,9 +99,7 @@ def to_sarif(
 
 def _paragraph(finding: Finding) -> str:
     place = f"{printable(finding.path)}: " if finding.path else ""
-    head = (
-        f"{finding.severity}: {place}{printable(finding.message)} [{printable(finding.code)}]\n"
-    )
+    head = f"{finding.severity}: {place}{printable(finding.message)} [{printable(finding.code)}]\n"
     # A note is read for its own sake; what is graver asks for something to be done.
     why = "" if finding.severity is Severity.INFO else finding.why
     return head + _line("why", why) + _line("fix", finding.fix)

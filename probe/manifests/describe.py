@@ -25,6 +25,7 @@ from probe.platforms.division import Division
 from probe.platforms.division import divide
 from probe.platforms.resources import parse_cpu
 from probe.platforms.resources import parse_memory
+from probe.platforms.rows import KUBERNETES
 from probe.platforms.rows import Platform
 from probe.platforms.timings import Given
 from probe.platforms.timings import Refusal
@@ -86,7 +87,7 @@ def health_spec(values: Mapping[str, Any], platform: Platform, problems: list[st
     spec = HealthSpec(
         path=values.get("path", HEALTH_PATH),
         expect=values.get("expect", "200"),
-        delivery=_delivery(values, problems),
+        delivery=_delivery(values, platform, problems),
         handler=Handler(values.get("handler", "exec")),
         log=values.get("log-failures") is True,
     )
@@ -153,9 +154,11 @@ def _given(values: Mapping[str, Any]) -> Given:
     return Given(**{name: values.get(name.replace("_", "-")) for name in Given._fields})
 
 
-def _delivery(values: Mapping[str, Any], problems: list[str]) -> Delivery:
+def _delivery(values: Mapping[str, Any], platform: Platform, problems: list[str]) -> Delivery:
     script = values.get("script", "image")
-    if values.get("inline"):
+    # A sidecar is for images that nobody touches: what they are asked brings its script along.
+    checked = not values.get("no-check") and platform is not KUBERNETES
+    if values.get("inline", bool(values.get("sidecar")) and checked):
         if script == "configmap":
             problems.append("--inline: the check is the argument itself; leave out --script")
         return Delivery.INLINE

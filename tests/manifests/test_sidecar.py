@@ -163,6 +163,19 @@ def test_ecs_every_essential_container_is_checked() -> None:
     assert any("UNKNOWN" in note for note in _make("ecs", no_check=True).notes)
 
 
+def test_container_brings_its_check_along() -> None:
+    """The image is not touched: what it is asked is one argument, with no script in it."""
+    found = {
+        "ecs": _ecs()["split-sync"]["healthCheck"]["command"],
+        "compose": _services()["split-sync"]["healthcheck"]["test"],
+    }
+    for words in found.values():
+        assert words[:4] == ["CMD", "/bin/bash", "-p", "-c"]
+        assert "/healthcheck.sh" not in words
+    asked = _ecs(inline=False)["split-sync"]["healthCheck"]["command"]
+    assert asked[:4] == ["CMD", "/bin/bash", "-p", "/healthcheck.sh"]
+
+
 def test_no_check_leaves_the_container_as_it_was() -> None:
     """But for its share of the task, nothing of it differs from one without a sidecar."""
     beside = _ecs(no_check=True)["split-sync"]
