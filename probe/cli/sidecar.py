@@ -142,6 +142,8 @@ def sidecar(
         log_format=log_format.value if log_format else None,
         emit=emit.value if emit else None,
     )
+    if not given.targets and config is None:
+        raise UsageError("nothing to check: give --target HOST:PORT, or --config FILE")
     source = Source(given, str(config) if config else None)
     if check_config:
         _check(source)

@@ -23,6 +23,7 @@ _BARE = re.compile(r"[!#-<>-\[\]-~]+")
 _METRICS = {
     "probe_success": "None",
     "probe_ready": "None",
+    "probe_degraded": "None",
     "probe_duration_seconds": "Seconds",
     "probe_consecutive_failures": "Count",
 }
@@ -66,11 +67,13 @@ def emf_line(record: Record, now: float, *, ready: bool) -> str | None:
     return _json(
         {
             "_aws": {"Timestamp": int(now * 1000), "CloudWatchMetrics": [directive]},
-            "target": record.settings.name,
+            # a dimension's value must be ASCII (CloudWatch API, Dimension)
+            "target": record.settings.name.encode("ascii", "replace").decode(),
             "state": str(record.condition.state),
             "reason": record.last.reason,
             "probe_success": int(record.last.healthy),
             "probe_ready": int(ready),
+            "probe_degraded": int(record.condition.state is State.DEGRADED),
             "probe_duration_seconds": round(record.last.seconds, 6),
             "probe_consecutive_failures": record.condition.failures,
         }

@@ -14,6 +14,7 @@ from probe.sidecar.lines import emf_line
 from probe.sidecar.lines import event_line
 from probe.sidecar.lines import state_line
 from probe.sidecar.states import Moment
+from probe.sidecar.states import State
 from probe.sidecar.store import Check
 from probe.sidecar.store import Health
 from probe.sidecar.store import Record
@@ -85,7 +86,9 @@ def test_one_line(name: str) -> None:
     lines.append(emf_line(hostile, NOW, ready=True) or "")
 
     assert all(re.fullmatch(r"[ -~]+", line) for line in lines)
-    assert json.loads(lines[0])["target"] == json.loads(lines[2])["target"] == name
+    assert json.loads(lines[0])["target"] == name
+    # CloudWatch takes no other dimensions.
+    assert json.loads(lines[2])["target"] == name.encode("ascii", "replace").decode()
 
 
 def test_emf() -> None:
@@ -99,9 +102,19 @@ def test_emf() -> None:
     assert {metric["Name"]: document[metric["Name"]] for metric in directive["Metrics"]} == {
         "probe_success": 1,
         "probe_ready": 1,
+        "probe_degraded": 0,
         "probe_duration_seconds": 0.012346,
         "probe_consecutive_failures": 0,
     }
     assert {metric["Unit"] for metric in directive["Metrics"]} <= {"None", "Seconds", "Count"}
     assert [document[name] for name in directive["Dimensions"][0]] == ["flags"]
     assert emf_line(record(), NOW, ready=False) is None
+
+
+def test_emf_tells_degraded() -> None:
+    """What the status line hides is a metric, so that an alarm can be set on it."""
+    degraded = record(UP)
+    degraded.condition = replace(degraded.condition, state=State.DEGRADED)
+    line = emf_line(degraded, NOW, ready=True)
+    assert line is not None
+    assert json.loads(line)["probe_degraded"] == 1

@@ -104,7 +104,7 @@ def test_ends_well(tmp_path: Path, loop: str, number: signal.Signals) -> None:
 
 
 def test_second_signal_hurries(tmp_path: Path) -> None:
-    with started(tmp_path) as process:
+    with started(tmp_path, "--target", "127.0.0.1:1") as process:
         process.waits_for("started")
         process.running.send_signal(signal.SIGTERM)
         process.waits_for("stopping")
@@ -167,7 +167,10 @@ USAGE = [
     pytest.param(["--interval", "0"], 2, "--interval: '0' is not between", id="interval"),
     pytest.param(["--listen", "9310"], 2, "--listen: '9310' is not HOST:PORT", id="listen"),
     pytest.param(["--config", "/nonexistent"], 1, "cannot be read", id="config"),
-    pytest.param(["--listen", "192.0.2.1:80"], 1, "cannot listen", id="not our address"),
+    pytest.param(
+        ["--target", "127.0.0.1:1", "--listen", "192.0.2.1:80"], 1, "cannot listen", id="not ours"
+    ),
+    pytest.param([], 2, "nothing to check: give --target", id="nothing"),
 ]
 
 

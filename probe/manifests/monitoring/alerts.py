@@ -196,12 +196,26 @@ TARGET_ALERTS = (
         "10m",
         "warning",
         "Checks of {target} are skipped",
-        "One was still running when the next was due, or too many ran at once. Lengthen the "
-        "interval, shorten the timeout, or spread the targets over more sidecars.",
-        fires={_of("probe_checks_skipped_total", reason="busy"): "0+3x40"},
-        quiet={_of("probe_checks_skipped_total", reason="busy"): "0x20 1x20"},
+        "One was still running when the next was due, too many ran at once, the process was held "
+        "up, or it had no descriptors left: probe_checks_skipped_total has the reason. Lengthen "
+        "the interval, shorten the timeout, or spread the targets over more sidecars.",
+        fires={_of("probe_checks_skipped_total", reason="overlap"): "0+3x40"},
+        quiet={_of("probe_checks_skipped_total", reason="overlap"): "0x20 1x20"},
         labels=TARGET,
         minutes=30,
+    ),
+    Alert(
+        "ProbeScrapeFailing",
+        f'up{{job="{TARGETS_JOB}"}} == 0',
+        "5m",
+        "warning",
+        "{instance} cannot be asked by /probe",
+        "The exporter is down, too busy, or refuses the address (probe.allow): then nothing is "
+        "known of the target. Ask /probe?target= by hand.",
+        fires={series("up", {"job": TARGETS_JOB, "instance": "127.0.0.1:3010"}): "0x10"},
+        quiet={series("up", {"job": TARGETS_JOB, "instance": "127.0.0.1:3010"}): "1 0 1x10"},
+        labels={"job": TARGETS_JOB, "instance": "127.0.0.1:3010"},
+        minutes=8,
     ),
     Alert(
         "ProbeTargetFailing",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from probe.sidecar.metrics import MOST_ROWS
 from probe.sidecar.store import Check
 from probe.sidecar.store import Health
 from probe.sidecar.store import Record
@@ -75,10 +76,10 @@ def _health(health: Health) -> dict[str, Any]:
                 "stale": item.stale,
                 "errors": item.errors,
             }
-            for item in health.items
+            for item in health.items[:MOST_ROWS]
         ],
         "dependencies": [
             {"service": row.service, "healthy": row.healthy, "message": row.message}
-            for row in health.dependencies
+            for row in health.dependencies[:MOST_ROWS]
         ],
     }
