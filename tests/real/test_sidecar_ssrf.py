@@ -126,7 +126,7 @@ LOCAL = {
     "long": "127.0.0.9" + " " * 5000,
     "Unix socket": "/var/run/docker.sock",
     "Unix URL": "unix:///var/run/docker.sock",
-    "file": "file:///etc/passwd",
+    "file": "file://localhost/etc/passwd",
 }  # fmt: skip
 
 QUERIES = {

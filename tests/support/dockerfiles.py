@@ -61,7 +61,7 @@ def make_context(folder: Path, kind: str) -> Path:
 
 def build_dockerfile(engine: Engine, folder: Path, file: str, kind: str, wheels: str) -> None:
     """Build with BuildKit, which 20.10 has in the daemon itself."""
-    arguments = {"KIND": kind, "PIP_OPTIONS": f"--no-index --find-links {wheels}"}
+    arguments = {"KIND": kind, "PIP_OPTIONS": f"--no-index -f {wheels}"}
     given = [f"--build-arg={name}={value}" for name, value in arguments.items()]
     named = ["--file", str(ROOT / "deploy" / file), "--tag", f"built:{kind}"]
     client = [engine.client, "--host", f"unix://{engine.socket}"]
