@@ -184,15 +184,11 @@ def openssl_folder_in(path: str, data: bytes) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """A program that speaks TLS; `client`: it is made to verify others' certificates.
-
-    reads_folders: where there is no bundle it takes single certificates, as Go does.
-    """
+    """A program that speaks TLS; `client`: it is made to verify others' certificates."""
 
     path: str
     why: str
     client: bool
-    reads_folders: bool = False
 
     def __str__(self) -> str:
         return f"{self.path} ({self.why})"
@@ -215,12 +211,10 @@ def speakers(facts: Facts) -> Iterator[Speaker]:
     ]
     yield from (speaker for speaker in linked if speaker.client)
     for path in sorted(path for path in programs if basename(path) in _SYNCHRONIZERS):
-        yield Speaker(path, "which asks Split's servers", client=True, reads_folders=True)
+        yield Speaker(path, "which asks Split's servers", client=True)
     for node in facts.closure.nodes:
         if node.elf.go and node.path in programs and _go_speaks(facts.view, node.path):
-            yield Speaker(
-                node.path, "a Go program with crypto/tls", client=True, reads_folders=True
-            )
+            yield Speaker(node.path, "a Go program with crypto/tls", client=True)
     yield from (speaker for speaker in linked if not speaker.client)
 
 

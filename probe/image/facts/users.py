@@ -69,11 +69,6 @@ def barrier(view: View, user: User, path: str, wanted: int) -> Entry | None:
     return next(shut, None if _allows(entry, user, wanted) else entry)
 
 
-def may(view: View, user: User, path: str, wanted: int) -> bool:
-    """Tell whether *path* is there and nothing keeps *user* from it."""
-    return view.resolve(path) is not None and barrier(view, user, path, wanted) is None
-
-
 def _above(view: View, path: str) -> Iterator[Entry]:
     """Give the directories that a path runs through, the root first, links followed."""
     parents = []

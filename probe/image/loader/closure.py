@@ -105,10 +105,6 @@ class Node:
     variants: tuple[str, ...] = ()
     """The same library for newer CPUs (glibc-hwcaps), which the loader takes there."""
 
-    @property
-    def needed_by(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(use.by for use in self.uses if use.by is not None))
-
 
 @dataclass(frozen=True, slots=True)
 class Closure:

@@ -54,10 +54,6 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _Route = tuple[str, str, Callable[["Endpoints"], _Handler]]
 
 
-def _nothing() -> Mapping[str, str]:
-    return {}
-
-
 @dataclass(slots=True)
 class Service:
     """What the endpoints stand on; `stopping` and `authenticator` change while it runs."""

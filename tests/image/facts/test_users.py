@@ -8,7 +8,6 @@ from probe.image.facts.users import WRITE
 from probe.image.facts.users import User
 from probe.image.facts.users import UserError
 from probe.image.facts.users import barrier
-from probe.image.facts.users import may
 from probe.image.facts.users import user_of
 from probe.image.view import ImageConfig
 from tests.support.memory_view import File
@@ -88,4 +87,3 @@ def test_what_keeps_a_user_out(user: User, path: str, wanted: int, expected: str
     """The first that refuses is told; path_resolution(7) has the rules."""
     found = barrier(TREE, user, path, wanted)
     assert (found and found.path) == expected
-    assert may(TREE, user, path, wanted) == (found is None and path != "/gone")
