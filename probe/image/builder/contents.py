@@ -28,7 +28,7 @@ from probe.image.builder.select import read_binary
 from probe.image.builder.select import select
 from probe.image.facts.x509 import X509Error
 from probe.image.facts.x509 import read_pem
-from probe.image.loader.closure import MAX_FILE
+from probe.image.loader.files import MAX_FILE
 from probe.image.source import Source
 from probe.image.source import WholeView
 from probe.scripts import script_text

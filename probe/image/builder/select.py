@@ -31,13 +31,13 @@ from probe.image.elf import reader as elf
 from probe.image.elf.reader import Elf
 from probe.image.elf.reader import ElfError
 from probe.image.facts.trust import openssl_folder_in
-from probe.image.loader.closure import LD_SO_CACHE
-from probe.image.loader.closure import LD_SO_PRELOAD
-from probe.image.loader.closure import MAX_FILE
 from probe.image.loader.closure import Closure
 from probe.image.loader.closure import FaultKind
 from probe.image.loader.closure import Rule
 from probe.image.loader.closure import closure
+from probe.image.loader.files import LD_SO_CACHE
+from probe.image.loader.files import LD_SO_PRELOAD
+from probe.image.loader.files import MAX_FILE
 from probe.image.source import Source
 from probe.image.view import READ_LIMIT
 from probe.image.view import Entry
@@ -58,7 +58,12 @@ _FIXES = {
     FaultKind.VERSION: "give a newer root with --from, or build the program on an older system",
     FaultKind.MISMATCH: "install it for this architecture, or give another root with --from",
 }
-_TOLERATED = {FaultKind.CACHE_STALE, FaultKind.PRELOAD, FaultKind.NOT_CACHED}
+_TOLERATED = {
+    FaultKind.CACHE_STALE,
+    FaultKind.DLOPEN_OPTIONAL,
+    FaultKind.NOT_CACHED,
+    FaultKind.PRELOAD,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,7 @@ from probe.image.loader.faults import FaultKind
 from probe.image.loader.faults import mismatch
 from probe.image.loader.faults import nothing_found
 from probe.image.loader.faults import too_old
-from probe.image.loader.files import LD_SO_CACHE
 from probe.image.loader.files import LD_SO_PRELOAD
-from probe.image.loader.files import MAX_FILE
 from probe.image.loader.files import CacheState
 from probe.image.loader.files import LoaderFiles
 from probe.image.loader.files import machine_of
@@ -46,9 +44,6 @@ from probe.image.loader.search import searched
 from probe.image.view import View
 
 __all__ = [
-    "LD_SO_CACHE",
-    "LD_SO_PRELOAD",
-    "MAX_FILE",
     "CacheState",
     "Closure",
     "Fault",

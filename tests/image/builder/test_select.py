@@ -1,7 +1,9 @@
 """What is taken from a root, and why a root or a program is refused."""
 
+import json
 import os
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,9 @@ from probe.image.source import WholeView
 from probe.image.view import Kind
 from probe.image.view import way
 from probe.manifests.spec import Kind as Program
+from tests.support.elf_files import GLIBC_LOADER
+from tests.support.elf_files import dlopen_note
+from tests.support.elf_files import make
 from tests.support.memory_view import MemoryView
 from tests.support.memory_view import symlink
 
@@ -110,9 +115,24 @@ def test_no_cache_of_the_root_is_trusted(root: Path, program: Path) -> None:
 @pytest.mark.parametrize("name", ["nsswitch.conf", "ld.so.preload"])
 def test_the_roots_own_settings_do_not_count(root: Path, program: Path, name: str) -> None:
     """What the build machine preloads or looks names up with is not the image's."""
+    before = items(chosen(root, program))
     (root / "etc" / name).write_text("hosts: files odd\n" if "nss" in name else "/lib/odd.so\n")
-    assert items(chosen(root, program)) == items(chosen(root, program))
-    assert not any("odd" in path for path in items(chosen(root, program)))
+    assert items(chosen(root, program)) == before
+
+
+NOTED = [
+    pytest.param("suggested", False, id="what a program can do without"),
+    pytest.param("required", True, id="what it says that it needs"),
+]
+
+
+@pytest.mark.parametrize(("priority", "refused"), NOTED)
+def test_libraries_that_are_loaded_later(root: Path, priority: str, *, refused: bool) -> None:
+    """Of those in a program's note only the required ones must be in the root."""
+    notes = dlopen_note(json.dumps([{"soname": ["libgone.so.1"], "priority": priority}]))
+    data = make("libc.so.6", interpreter=GLIBC_LOADER, notes=notes)
+    with pytest.raises(BuildError, match="libgone") if refused else nullcontext():
+        chosen(root, data)
 
 
 def test_include_a_file_by_a_link(root: Path, program: Path) -> None:
