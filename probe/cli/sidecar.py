@@ -15,6 +15,7 @@ from probe.cli.errors import ProbeError
 from probe.cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from probe.sidecar.configuration.sources import Given
     from probe.sidecar.configuration.sources import Source
 
 
@@ -144,11 +145,24 @@ def sidecar(
     )
     if not given.targets and config is None:
         raise UsageError("nothing to check: give --target HOST:PORT, or --config FILE")
+    _refuse_faults(given)
     source = Source(given, str(config) if config else None)
     if check_config:
         _check(source)
     else:
         _become(source, loop)
+
+
+def _refuse_faults(given: "Given") -> None:
+    """Tell what is wrong with the command line alone, whatever the file may say."""
+    from probe.sidecar.configuration.documents import ConfigError
+    from probe.sidecar.configuration.settings import Settings
+    from probe.sidecar.configuration.sources import overlaid
+
+    try:
+        overlaid(Settings(), given)
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
 
 
 def _check(source: "Source") -> None:

@@ -162,7 +162,13 @@ def test_check_config(tmp_path: Path, text: str, code: int, told: str) -> None:
 
 
 USAGE = [
-    pytest.param(["--target", "nowhere"], 1, "'nowhere' is not HOST:PORT", id="target"),
+    pytest.param(["--target", "nowhere"], 2, "'nowhere' is not HOST:PORT", id="target"),
+    pytest.param(
+        ["--target", "nowhere", "--timeout", "x"],
+        2,
+        "--timeout: 'x' is not a valid timeout: seconds above 0, such as 3 or 2.5s\n--target: ",
+        id="several at once",
+    ),
     pytest.param(["--target", "a:1", "--target", "a:1", "--check-config"], 0, "", id="twice"),
     pytest.param(["--interval", "0"], 2, "--interval: '0' is not between", id="interval"),
     pytest.param(["--listen", "9310"], 2, "--listen: '9310' is not HOST:PORT", id="listen"),

@@ -116,24 +116,25 @@ def overlaid(settings: Settings, given: Given) -> Settings:
             log_format=given.log_format or settings.log_format,
             emit=given.emit or settings.emit,
         ),
-        _given_targets(given.targets, _asked(defaults, given)),
+        _given_targets(given, defaults),
     )
 
 
-def _asked(defaults: TargetSettings, given: Given) -> TargetSettings:
-    return with_keys(replace(defaults, read_body=given.read_body), given.keys)
-
-
-def _given_targets(addresses: tuple[str, ...], defaults: TargetSettings) -> list[TargetSettings]:
-    targets, problems = [], []
-    for address in addresses:
+def _given_targets(given: Given, defaults: TargetSettings) -> list[TargetSettings]:
+    """Return what --target and the options for it make. Raises ConfigError with every fault."""
+    asked, targets, problems = replace(defaults, read_body=given.read_body), [], []
+    try:
+        asked = with_keys(asked, given.keys)
+    except ConfigError as error:
+        problems += error.problems
+    for address in given.targets:
         try:
             host, port = split_address(address)
         except ValueError as error:
             problems.append(f"--target: {error}")
             continue
-        target = Target(**{**vars(defaults.target), "host": host, "port": port})
-        targets.append(replace(defaults, name=target.authority, target=target))
+        target = Target(**{**vars(asked.target), "host": host, "port": port})
+        targets.append(replace(asked, name=target.authority, target=target))
     if problems:
         raise ConfigError(problems)
     return targets
