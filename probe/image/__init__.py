@@ -1,5 +1,7 @@
 """Container images: what is in them, what they lack, and how to build a small one.
 
-`view` says what a view of an image is, follows links and applies layers, purely; `archives` opens
-a root directory, an archive or a layout as one.
+`view` has an image's files as one tree, `archives` opens one; `elf`, `loader` and `shell` know what
+a program, a loader and a script need; `facts` gathers that from what the image starts, `rules`
+judges it, `audit` does both; `builder` makes an image. All but `archives` and what writes in
+`builder` is pure.
 """

@@ -1,5 +1,6 @@
 """The sidecar: polls targets, remembers what it found, exports it, answers for the container.
 
-Pure: settings, config, discovery, states, store, agenda, judgement, lines, metrics, page, allow.
-The rest touches the world: the scheduler, the checks and look-ups, the listeners.
+`configuration` is what it is told, `polling` when and how it checks, `states` and `store` what it
+remembers, `metrics` and `lines` what it says, `web` what it answers; `app` is the process. What of
+it is pure stands in pyproject.toml, where import-linter holds it so.
 """
